@@ -1,0 +1,68 @@
+"""The registry of the steps: the only list of them anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Step:
+    """One numbered folder: a runnable Flask project that adds one idea to the one before.
+
+    ``touches`` lists what the lesson adds, changes or removes, as paths relative to the step's
+    folder; a path that ends in ``/`` stands for all below it. Every other file is byte-identical
+    to the step before, and the suite holds us to that. ``worker`` is the ``-A`` argument of the
+    step's Celery worker, None where the step has no worker.
+    """
+
+    number: int
+    name: str
+    idea: str
+    touches: tuple[str, ...] = ()
+    migrates: bool = False
+    worker: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """The name of the step's folder, such as ``step01_hello``."""
+        return f"step{self.number:02}_{self.name}"
+
+    @property
+    def path(self) -> Path:
+        """The absolute path of the step's folder."""
+        return ROOT / self.folder
+
+    def does_touch(self, file: str) -> bool:
+        """Tell whether the lesson may change ``file``, a path relative to the step's folder."""
+        return any(file == t or (t.endswith("/") and file.startswith(t)) for t in self.touches)
+
+
+STEPS = (
+    Step(1, "hello", "routes and templates"),
+    Step(2, "blueprints", "blueprints, config, sessions by hand"),
+    Step(3, "login", "Flask-SQLAlchemy, Flask-Login, Flask-WTF"),
+    Step(4, "migrate", "Flask-Migrate", migrates=True),
+    Step(5, "celery", "Celery and Redis", migrates=True, worker="app.celery_app"),
+    Step(6, "factory", "create_app()", migrates=True, worker="celery_worker"),
+)
+
+
+def find_step(text: str) -> Step:
+    """Return the step that ``text`` names: a number, a folder name or an unambiguous part of one.
+
+    Raises LookupError, with a message for the person who typed it, if none or several fit.
+    """
+    wanted = text.strip().rstrip("/\\").lower()
+    if wanted.isdigit():
+        fitting = [step for step in STEPS if step.number == int(wanted)]
+    else:
+        fitting = [step for step in STEPS if wanted and wanted in step.folder]
+    if len(fitting) == 1:
+        return fitting[0]
+    known = ", ".join(step.folder for step in fitting or STEPS)
+    if fitting:
+        raise LookupError(f"“{text}” could be any of these: {known}.")
+    raise LookupError(f"There is no step “{text}”. The steps are: {known}.")

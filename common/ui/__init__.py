@@ -1,0 +1,53 @@
+"""The look that all steps share: a blueprint with styles, a favicon, form macros and a filter.
+
+Register it with ``app.register_blueprint(ui.bp)``. It brings
+
+- ``url_for('ui.static', filename=…)``: ``pico.min.css`` (Pico CSS 2.1.1), ``ui.css``,
+  ``highlight.css`` (made by ``python -m common.ui``) and ``favicon.svg``;
+- ``{% from "ui/forms.html" import field %}``: a form field with its label and errors;
+- ``{{ text | markdown }}``: Markdown as safe HTML.
+"""
+
+from flask import Blueprint
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+# No bp.errorhandler, no bp.before_request: what an app does is the lesson, and stays in the steps.
+bp = Blueprint(
+    "ui", __name__, static_folder="static", static_url_path="/ui", template_folder="templates"
+)
+
+# One name for each part of code, coloured by highlight.css, so that no page needs inline styles.
+formatter = HtmlFormatter(nowrap=True)
+
+
+def highlight_code(code: str, language: str, attributes: str) -> str:
+    """Return ``code`` as HTML with coloured parts, or "" where the language is not known."""
+    try:
+        return str(highlight(code, get_lexer_by_name(language), formatter))
+    except ClassNotFound:
+        return ""
+
+
+def lower_headings(state: StateCore) -> None:
+    """Turn ``# Heading`` into an h2, and so on, since the page itself has the only h1."""
+    for token in state.tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+
+
+# Raw HTML is shown as text. Images stay off: they would be fetched from other people's servers.
+parser = MarkdownIt("commonmark", {"html": False, "highlight": highlight_code})
+parser.enable("table").disable("image")
+parser.core.ruler.push("lower_headings", lower_headings)
+
+
+@bp.app_template_filter("markdown")
+def markdown(text: str) -> Markup:
+    """Return Markdown (CommonMark and tables) as HTML that is safe to put into a page."""
+    return Markup(parser.render(text))
