@@ -55,16 +55,16 @@ def show(post_id: int) -> str:
 def new() -> str | Response | tuple[str, int]:
     """Write a post."""
     if request.method == "GET":
-        return render_template("posts/new.html")
+        return render_template("posts/form.html")
     title = request.form["title"].strip()
     # Browsers end lines with two characters, and count them as one.
     body = request.form["body"].replace("\r\n", "\n").strip()
     if not 1 <= len(title) <= 120 or not title.isprintable():
         flash("A title has 1 to 120 characters that one can see.", "error")
-        return render_template("posts/new.html"), 400
+        return render_template("posts/form.html"), 400
     if not 1 <= len(body) <= 10_000 or "\0" in body:
         flash("A text has 1 to 10,000 characters, and no NUL character.", "error")
-        return render_template("posts/new.html"), 400
+        return render_template("posts/form.html"), 400
     post = {
         "id": next(new_id),
         "title": title,

@@ -1,0 +1,30 @@
+"""Create the app and wire its parts."""
+
+from flask import Flask
+
+from common import ui
+
+from . import auth
+from . import commands
+from . import main
+from . import posts
+from .extensions import csrf
+from .extensions import db
+from .extensions import login_manager
+
+app = Flask(__name__)
+app.config.from_object("config.Config")
+
+db.init_app(app)
+login_manager.init_app(app)
+csrf.init_app(app)
+
+app.register_blueprint(ui.bp)
+app.register_blueprint(main.bp)
+app.register_blueprint(auth.bp)
+app.register_blueprint(posts.bp)
+app.register_blueprint(commands.bp)
+
+# Makes the tables that are missing, and leaves those that are there as they are.
+with app.app_context():
+    db.create_all()
