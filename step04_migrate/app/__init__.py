@@ -1,0 +1,28 @@
+"""Create the app and wire its parts."""
+
+from flask import Flask
+
+from common import ui
+
+from . import auth
+from . import commands
+from . import main
+from . import posts
+from .extensions import csrf
+from .extensions import db
+from .extensions import login_manager
+from .extensions import migrate
+
+app = Flask(__name__)
+app.config.from_object("config.Config")
+
+db.init_app(app)
+migrate.init_app(app, db)
+login_manager.init_app(app)
+csrf.init_app(app)
+
+app.register_blueprint(ui.bp)
+app.register_blueprint(main.bp)
+app.register_blueprint(auth.bp)
+app.register_blueprint(posts.bp)
+app.register_blueprint(commands.bp)
