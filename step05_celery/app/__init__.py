@@ -1,0 +1,38 @@
+"""Create the app and wire its parts."""
+
+from flask import Flask
+from flask_smorest import Api
+
+from common import ui
+
+from . import api
+from . import auth
+from . import commands
+from . import exports
+from . import main
+from . import posts
+from .extensions import celery_init_app
+from .extensions import csrf
+from .extensions import db
+from .extensions import login_manager
+from .extensions import migrate
+
+app = Flask(__name__)
+app.config.from_object("config.Config")
+
+db.init_app(app)
+migrate.init_app(app, db)
+login_manager.init_app(app)
+csrf.init_app(app)
+celery_app = celery_init_app(app)
+
+# Api answers all errors in JSON. main.bp comes after it, so that its show_error has the last word.
+Api(app).register_blueprint(api.bp)
+app.register_blueprint(api.swagger_files)
+
+app.register_blueprint(ui.bp)
+app.register_blueprint(main.bp)
+app.register_blueprint(auth.bp)
+app.register_blueprint(posts.bp)
+app.register_blueprint(exports.bp)
+app.register_blueprint(commands.bp)
