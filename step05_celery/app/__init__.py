@@ -26,7 +26,7 @@ login_manager.init_app(app)
 csrf.init_app(app)
 celery_app = celery_init_app(app)
 
-# Api answers all errors in JSON. main.bp comes after it, so that its show_error has the last word.
+# Api makes all errors JSON. main.bp comes later, so that its show_error has the last word.
 Api(app).register_blueprint(api.bp)
 app.register_blueprint(api.swagger_files)
 

@@ -1,0 +1,44 @@
+"""Create the app and wire its parts."""
+
+from flask import Flask
+from flask_smorest import Api
+
+from common import ui
+from config import Config
+from config import find_config
+
+from . import api
+from . import auth
+from . import commands
+from . import exports
+from . import main
+from . import posts
+from .extensions import celery_init_app
+from .extensions import csrf
+from .extensions import db
+from .extensions import login_manager
+from .extensions import migrate
+
+
+def create_app(config: str | type[Config] | None = None) -> Flask:
+    """Make an app with the settings of that name or class, by default those of APP_CONFIG."""
+    app = Flask(__name__)
+    app.config.from_object(find_config(config))
+
+    db.init_app(app)
+    migrate.init_app(app, db)
+    login_manager.init_app(app)
+    csrf.init_app(app)
+    celery_init_app(app)
+
+    # Api makes all errors JSON. main.bp comes later, so that its show_error has the last word.
+    Api(app).register_blueprint(api.bp)
+    app.register_blueprint(api.swagger_files)
+
+    app.register_blueprint(ui.bp)
+    app.register_blueprint(main.bp)
+    app.register_blueprint(auth.bp)
+    app.register_blueprint(posts.bp)
+    app.register_blueprint(exports.bp)
+    app.register_blueprint(commands.bp)
+    return app

@@ -1,0 +1,60 @@
+"""The extensions, not yet bound to an app.
+
+All modules import them from here, and only app/__init__.py binds them to the app: so no module
+has to import the app, and no two modules import each other.
+"""
+
+from celery import Celery
+from celery import Task
+from flask import Flask
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf import CSRFProtect
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase
+
+
+class Base(DeclarativeBase):
+    """What all models share."""
+
+    # Every constraint gets a name by rule: what has no name cannot be changed later.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base)
+
+migrate = Migrate()
+
+login_manager = LoginManager()
+login_manager.login_view = "auth.login"
+login_manager.login_message = "Please log in to see this page."
+
+csrf = CSRFProtect()
+
+
+def celery_init_app(app: Flask) -> Celery:
+    """Make the Celery app whose tasks run inside the context of the Flask app."""
+
+    class FlaskTask(Task):
+        def __call__(self, *args: object, **kwargs: object) -> object:
+            with app.app_context():
+                return self.run(*args, **kwargs)
+
+    # Redis is both: the queue that brings tasks to the workers, and the place for their states.
+    redis_url = app.config["REDIS_URL"]
+    celery_app = Celery(app.name, task_cls=FlaskTask, broker=redis_url, backend=redis_url)
+    celery_app.config_from_object(app.config["CELERY"])
+    celery_app.set_default()
+    # The task is there once for all apps: this says whose Redis it uses, the one of this request.
+    app.before_request(celery_app.set_current)
+    app.extensions["celery"] = celery_app
+    return celery_app

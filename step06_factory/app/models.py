@@ -1,0 +1,142 @@
+"""The tables of the database."""
+
+from datetime import UTC
+from datetime import datetime
+from uuid import uuid4
+
+from flask_login import UserMixin
+from sqlalchemy import DateTime
+from sqlalchemy import ForeignKey
+from sqlalchemy import LargeBinary
+from sqlalchemy import String
+from sqlalchemy import Text
+from sqlalchemy import false
+from sqlalchemy import select
+from sqlalchemy import update
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import mapped_column
+from sqlalchemy.orm import relationship
+from werkzeug.security import check_password_hash
+from werkzeug.security import generate_password_hash
+
+from .extensions import db
+from .names import name_key
+
+# MySQL cuts off the fractions of a second unless it is told to keep them.
+Timestamp = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+
+# The largest id that fits into an INTEGER column of every database.
+MAX_ID = 2**31 - 1
+
+
+def now() -> datetime:
+    """Return the time in UTC without a time zone, the way SQLite and MySQL store it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class User(UserMixin, db.Model):
+    """A person with an account.
+
+    ``username`` has 1 to 30 characters, spelled as the person did; ``name_key`` is the same for
+    all spellings of it, and unique: adding a second one raises IntegrityError on commit.
+    ``password_hash`` is Werkzeug's scrypt hash, 162 characters; the password itself is nowhere.
+    ``is_admin`` is set by ``flask make-admin`` only.
+    """
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(String(30))
+    # Folding case can make three characters out of one.
+    name_key: Mapped[str] = mapped_column(String(90), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(256))
+    created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
+    # server_default: what the rows get that were there before the column was.
+    is_admin: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    posts: Mapped[list["Post"]] = relationship(
+        back_populates="author", cascade="all, delete-orphan"
+    )
+    exports: Mapped[list["Export"]] = relationship(
+        back_populates="owner", cascade="all, delete-orphan"
+    )
+
+    def __init__(self, username: str, password: str) -> None:
+        self.username = username
+        self.name_key = name_key(username)
+        self.password_hash = generate_password_hash(password)
+
+    def check_password(self, password: str) -> bool:
+        """Tell whether this is the password that the account was made with."""
+        return check_password_hash(self.password_hash, password)
+
+    @classmethod
+    def find(cls, username: str) -> "User | None":
+        """Return the user of that name in any spelling, or None."""
+        return db.session.scalar(select(cls).where(cls.name_key == name_key(username)))
+
+
+class Post(db.Model):
+    """A text that a user wrote.
+
+    ``title`` has 1 to 120 characters; ``body`` is Markdown of 1 to 10,000 characters, which
+    fit into MySQL's TEXT (65,535 bytes) in any script. ``created_at`` is in UTC.
+    """
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(String(120))
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
+    author_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
+
+    author: Mapped[User] = relationship(back_populates="posts")
+
+
+class Export(db.Model):
+    """All posts of a user as one ZIP archive, made by the task ``export_posts``.
+
+    ``id`` is a UUID as text, and the id of the task too. ``state`` is ``PENDING`` until the export
+    has ended, then for good ``SUCCESS``, ``FAILURE`` or ``REVOKED``; how far it is before that,
+    Celery knows. ``total`` counts posts and ``size`` bytes of the archive, both 0 before
+    ``SUCCESS``. ``error`` says to a person why it is a ``FAILURE``. Times are in UTC.
+    """
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid4()))
+    owner_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
+    state: Mapped[str] = mapped_column(String(10), default="PENDING")
+    created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
+    finished_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    total: Mapped[int] = mapped_column(default=0)
+    size: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(String(200))
+
+    owner: Mapped[User] = relationship(back_populates="exports")
+    chunks: Mapped[list["ExportChunk"]] = relationship(cascade="all, delete-orphan")
+
+    @classmethod
+    def finish(cls, export_id: str, state: str, **values: object) -> bool:
+        """End an export in this state, or return False where it has ended already.
+
+        Cancel and finish may come at the same moment: the database lets one of them through. The
+        caller commits.
+        """
+        result = db.session.execute(
+            update(cls)
+            .where(cls.id == export_id, cls.state == "PENDING")
+            .values(state=state, finished_at=now(), **values)
+        )
+        return result.rowcount == 1
+
+
+class ExportChunk(db.Model):
+    """A piece of an export's archive: ``data`` of ``SIZE`` bytes, the last one of fewer.
+
+    Pieces, since a whole archive would not fit into one packet to MySQL, nor into memory. In the
+    database, since worker and web may run on different machines. ``position`` counts from 0.
+    """
+
+    SIZE = 2**20
+
+    export_id: Mapped[str] = mapped_column(ForeignKey("export.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    # Loaded only where it is asked for: who deletes an export need not read its archive.
+    data: Mapped[bytes] = mapped_column(LargeBinary(SIZE), deferred=True)

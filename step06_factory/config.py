@@ -1,0 +1,80 @@
+"""The settings of the app. What differs from machine to machine comes from the environment."""
+
+import os
+import secrets
+from pathlib import Path
+
+INSTANCE = Path(__file__).parent / "instance"
+
+
+def kept_secret_key() -> str:
+    """Return the key in instance/, which the first start makes."""
+    path = INSTANCE / "secret_key"
+    if not path.exists():
+        INSTANCE.mkdir(exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path.read_text()
+
+
+class Config:
+    """What every way to run the app shares."""
+
+    # Signs the session cookie. Who knows it can log in as anybody, so it is never in the code.
+    SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret_key()
+    # The browser does not send the cookie along when another site posts a form to us.
+    SESSION_COOKIE_SAMESITE = "Lax"
+    REMEMBER_COOKIE_SAMESITE = "Lax"
+    # The form token lives as long as the session: a text that took two hours to write is not lost.
+    WTF_CSRF_TIME_LIMIT = None
+    # SQLite puts a relative path into instance/. MySQL: mysql+pymysql://user:password@host/database
+    SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "sqlite:///study_log.db")
+    REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
+    CELERY = {
+        # Other apps may use the same Redis: a queue of our own keeps their tasks apart from ours.
+        "task_default_queue": "study_log",
+        # Say STARTED when a worker takes a task, else it is PENDING until the first progress.
+        "task_track_started": True,
+        "broker_connection_retry_on_startup": True,
+    }
+    API_TITLE = "Study Log"
+    API_VERSION = "1.0"
+    OPENAPI_VERSION = "3.0.3"
+    OPENAPI_URL_PREFIX = "/api"
+    OPENAPI_SWAGGER_UI_PATH = "/docs/"
+    OPENAPI_SWAGGER_UI_URL = "/api/docs/files/"
+
+
+class Development(Config):
+    """For work on the app."""
+
+
+class Testing(Config):
+    """For tests: a database in memory, which each app has for itself."""
+
+    TESTING = True
+    SECRET_KEY = "testing"
+    SQLALCHEMY_DATABASE_URI = "sqlite://"
+    WTF_CSRF_ENABLED = False
+
+
+class Production(Config):
+    """For everybody: behind HTTPS, so the cookies travel only there."""
+
+    SESSION_COOKIE_SECURE = True
+    REMEMBER_COOKIE_SECURE = True
+
+
+CONFIGS = {"development": Development, "testing": Testing, "production": Production}
+
+
+def find_config(config: str | type[Config] | None = None) -> type[Config]:
+    """Return the settings of that name, or end the program with one line that says why not."""
+    if isinstance(config, type):
+        return config
+    name = config or os.environ.get("APP_CONFIG", "development")
+    if name not in CONFIGS:
+        raise SystemExit(f"APP_CONFIG is “{name}”. It can be: {', '.join(CONFIGS)}.")
+    if name == "production" and not os.environ.get("SECRET_KEY"):
+        raise SystemExit("Production needs the variable SECRET_KEY: a long random text.")
+    return CONFIGS[name]

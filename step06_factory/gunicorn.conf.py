@@ -1,0 +1,13 @@
+"""Settings of gunicorn, which finds this file by itself: run gunicorn in this folder."""
+
+from config import find_config
+
+# Ends here, with one line, if the settings are no good: workers would be started for ever.
+find_config()
+
+wsgi_app = "app:create_app()"
+bind = "127.0.0.1:8000"
+# One gevent worker serves many slow visitors at once: while one waits, another gets its turn.
+worker_class = "gevent"
+# Seconds for requests to end after Ctrl-C or a restart.
+graceful_timeout = 10

@@ -1,0 +1,42 @@
+"""Exports, and the pieces of their archives."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+
+revision = "0005"
+down_revision = "0004"
+
+timestamp = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+
+
+def upgrade():
+    op.create_table(
+        "export",
+        sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("owner_id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(10), nullable=False),
+        sa.Column("created_at", timestamp, nullable=False),
+        sa.Column("finished_at", timestamp, nullable=True),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("error", sa.String(200), nullable=True),
+        sa.ForeignKeyConstraint(["owner_id"], ["user.id"], name="fk_export_owner_id_user"),
+        sa.PrimaryKeyConstraint("id", name="pk_export"),
+    )
+    op.create_index("ix_export_owner_id", "export", ["owner_id"])
+    op.create_table(
+        "export_chunk",
+        sa.Column("export_id", sa.String(36), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("data", sa.LargeBinary(2**20), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["export_id"], ["export.id"], name="fk_export_chunk_export_id_export"
+        ),
+        sa.PrimaryKeyConstraint("export_id", "position", name="pk_export_chunk"),
+    )
+
+
+def downgrade():
+    op.drop_table("export_chunk")
+    op.drop_table("export")
