@@ -11,3 +11,5 @@ bind = "127.0.0.1:8000"
 worker_class = "gevent"
 # Seconds for requests to end after Ctrl-C or a restart.
 graceful_timeout = 10
+# No control socket: it would be one file in the home folder for all gunicorns of this user.
+control_socket_disable = True
