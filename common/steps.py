@@ -78,7 +78,7 @@ STEPS = (
             "app/main.py",
             "app/models.py",
             "app/templates/base.html",
-            "app/templates/database_error.html",
+            "app/templates/error.html",
             "migrations/",
             "requirements.txt",
         ),

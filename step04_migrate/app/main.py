@@ -7,9 +7,16 @@ from flask import request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import ProgrammingError
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response
 
 bp = Blueprint("main", __name__)
+
+DATABASE_NOT_READY = (
+    "The database is not ready. Most often its tables are older than the code: run "
+    "“flask db upgrade” in the folder of this step, then load this page again. If that does not "
+    "help, the terminal where the app runs says what the database answered."
+)
 
 
 @bp.get("/")
@@ -45,7 +52,7 @@ def show_error(error: HTTPException) -> Response:
 # What SQLAlchemy raises when a table or a column is missing, or no database answers.
 @bp.app_errorhandler(OperationalError)
 @bp.app_errorhandler(ProgrammingError)
-def show_database_error(error: OperationalError | ProgrammingError) -> tuple[str, int]:
+def show_database_error(error: OperationalError | ProgrammingError) -> Response:
     """Say on the page what to do next, and in the log what went wrong."""
     current_app.logger.error("The database did not do what we asked for", exc_info=error)
-    return render_template("database_error.html"), 503
+    return show_error(ServiceUnavailable(DATABASE_NOT_READY))
