@@ -14,8 +14,8 @@ bp = Blueprint("main", __name__)
 
 DATABASE_NOT_READY = (
     "The database is not ready. Most often its tables are older than the code: run "
-    "“flask db upgrade” in the folder of this step, then load this page again. If that does not "
-    "help, the terminal where the app runs says what the database answered."
+    "“flask db upgrade” in the folder of this step (after a change to the models, first “flask db "
+    "migrate”), then load this page again. The terminal says what the database answered."
 )
 
 

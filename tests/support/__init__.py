@@ -1,1 +1,1 @@
-"""What the tests stand on: a step at work, a browser to visit it with, and the tables of bad input."""
+"""What the tests stand on: a step at work, a browser to visit it with, tables of bad input."""

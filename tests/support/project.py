@@ -92,7 +92,8 @@ class Project:
             timeout=seconds,
             check=False,
         )
-        command = " ".join(arguments).removeprefix("-m ")
+        words = ["…" if "\n" in word else word for word in arguments]
+        command = " ".join(["python", *words]).removeprefix("python -m ")
         return Result(command, done.returncode, done.stdout)
 
     def try_flask(self, *arguments: str, **variables: str) -> Result:

@@ -1,0 +1,228 @@
+"""The commands behind learn.py. What a command needs is imported in it: the table must be quick."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+
+import click
+
+from .steps import ROOT
+from .steps import STEPS
+from .steps import Step
+from .steps import find_step
+
+COMMAND = "python learn.py" if sys.platform == "win32" else "python3 learn.py"
+DEFAULT_PORT = 5000  # as in flask run
+
+
+class StepType(click.ParamType[Step]):
+    """A step as people write it: 3, step03_login or log."""
+
+    name = "step"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Step:
+        """Return the step that ``value`` names."""
+        if isinstance(value, Step):
+            return value
+        try:
+            return find_step(str(value))
+        except LookupError as error:
+            raise click.ClickException(str(error)) from error
+
+
+STEP = StepType()
+PORT = click.IntRange(1, 65535)
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Study Log: a Flask app in six steps, each the one before plus one idea.
+
+    STEP is a number, a folder name or an unambiguous part of one: 3, step03_login, login.
+    """
+    if ctx.invoked_subcommand is None:
+        show_table()
+
+
+def show_table() -> None:
+    """Print the steps, what each teaches and what to type next."""
+    width = max(len(step.folder) for step in STEPS)
+    click.echo("Study Log: a Flask app in six steps, each the one before plus one idea.\n")
+    for step in STEPS:
+        number, folder = click.style(str(step.number), bold=True), step.folder.ljust(width)
+        click.echo(f"  {number}  {click.style(folder, fg='cyan')}  {step.idea}")
+    click.echo("\nType next:")
+    for words, meaning in (
+        ("run 1", "start a step, then open it in the browser"),
+        ("diff 1 2", "read what step 2 changes: the lesson"),
+        ("check 2 --app DIR", "hold your own app to what step 2 promises"),
+        ("test", "the whole suite, on all six steps"),
+        ("--help", "all commands; NOTES.md is the course"),
+    ):
+        click.echo(f"  {COMMAND} {click.style(words.ljust(width + 3), bold=True)}{meaning}")
+
+
+@cli.command("run")
+@click.argument("step", type=STEP)
+@click.option("--port", type=PORT, default=DEFAULT_PORT, show_default=True, help="Of the page.")
+def run_command(step: Step, port: int) -> None:
+    """Start a step with all that it needs; Ctrl-C stops it.
+
+    That is the web server, and from step 4 on the migrations, from step 5 on a worker and Redis:
+    the one that answers at REDIS_URL, else one that is started and stopped with the step.
+    """
+    from .run import run
+
+    _require(step)
+    sys.exit(run(step, port))
+
+
+@cli.command("diff")
+@click.argument("old", metavar="A", type=STEP)
+@click.argument("new", metavar="B", type=STEP)
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@click.option("--stat", is_flag=True, help="Only which files change, and by how much.")
+@click.option("-w", "ignore_space", is_flag=True, help="Leave out changes of indentation.")
+def diff_command(
+    old: Step, new: Step, paths: tuple[str, ...], stat: bool, ignore_space: bool
+) -> None:
+    """Show the lesson between two steps: what changes from A to B.
+
+    PATH is a file or folder inside a step, such as app/models.py; without one, all is shown.
+    """
+    from .diff import diff
+
+    _require(old)
+    _require(new)
+    # Git knows the width of a terminal; elsewhere it would cut the names to fit 80 columns.
+    width = "" if sys.stdout.isatty() else "=110"
+    options = [f"--stat{width}"] * stat + ["-w"] * ignore_space
+    sys.exit(diff(old, new, paths, options))
+
+
+@cli.command("test", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", metavar="[PYTEST ARGUMENTS]...", nargs=-1, type=click.UNPROCESSED)
+def test_command(arguments: tuple[str, ...]) -> None:
+    """Run the whole suite, or part of it: arguments go to pytest."""
+    from .bootstrap import hand_over
+
+    os.chdir(ROOT)
+    hand_over([sys.executable, "-m", "pytest", *arguments])
+
+
+@cli.command("check")
+@click.argument("step", type=STEP)
+@click.option(
+    "--app",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The folder of your own app, where you type flask run; without it, ours is checked.",
+)
+def check_command(step: Step, app: Path | None) -> None:
+    """Check that a step keeps what it promises: ours, or your own app."""
+    from .bootstrap import run_in_foreground
+
+    if app is None:
+        _require(step)
+    else:
+        app = app.expanduser().resolve()
+        _require_flask_app(app)
+    os.chdir(ROOT)
+    argv = [sys.executable, "-m", "pytest", "-q", "-n0", "--tb=short", f"--step={step.number}"]
+    # With = and not a space: pytest would take the folder for one with tests in it.
+    code = run_in_foreground([*argv, f"--app={app}"] if app else argv)
+    whose = "Your app" if app else "Our app"
+    if code == 0:
+        click.secho(f"{whose} keeps what step {step.number} promises. {_after(step)}", fg="green")
+    elif code == 1:
+        again = f"{COMMAND} check {step.number}" + (f' --app "{app}"' if app else "")
+        click.secho(
+            f"{whose} does not keep all that step {step.number} promises yet. Begin with the first "
+            f"failure above, then: {again}",
+            fg="yellow",
+        )
+    sys.exit(code)
+
+
+@cli.command("redis")
+@click.option("--port", type=PORT, default=6379, show_default=True)
+def redis_command(port: int) -> None:
+    """Start a Redis, for those who type everything by hand."""
+    from . import stack
+    from .bootstrap import hand_over
+    from .run import no_embedded_redis
+
+    url = f"redis://{stack.HOST}:{port}/0"
+    if stack.redis_answers(url):
+        click.echo(f"A Redis answers at {url} already; nothing to start.")
+        return
+    if not stack.port_is_free(port):
+        raise click.ClickException(
+            f"Port {port} is held by something that is no Redis. Stop that, or use another port: "
+            f"--port {port + 1}, with REDIS_URL=redis://localhost:{port + 1}/0 for the steps."
+        )
+    directory = Path(sys.prefix, "redis")
+    try:
+        argv = stack.redis_command(port, directory)
+    except LookupError:
+        raise click.ClickException(no_embedded_redis()) from None
+    directory.mkdir(exist_ok=True)
+    click.echo(f"Redis at {url} (Ctrl-C stops it)")
+    hand_over(argv)
+
+
+def _require(step: Step) -> None:
+    if not step.path.is_dir():
+        raise click.ClickException(f"The folder {step.path} is missing; get it back from git.")
+
+
+def _after(step: Step) -> str:
+    if step == STEPS[-1]:
+        return "That was the last step."
+    return f"Next: {COMMAND} diff {step.number} {step.number + 1}"
+
+
+def _require_flask_app(folder: Path) -> None:
+    if not folder.is_dir():
+        raise click.ClickException(f"There is no folder {folder}.")
+    # Where flask run looks, and the folder that a step's project root has.
+    if not any((folder / f).is_file() for f in ("app.py", "wsgi.py", "app/__init__.py")):
+        raise click.ClickException(
+            f"{folder} holds no app.py, wsgi.py or app/__init__.py, so flask run would find no app "
+            "there. Name the folder in which you type flask run."
+        )
+
+
+def main() -> None:
+    """Run the command line; errors are one line that says what to do next."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # for terminals without “ ” and …
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by bootstrap
+        sys.exit(cli.main(prog_name="learn.py", standalone_mode=False))
+    except click.UsageError as error:
+        name = f"{error.ctx.command_path} --help" if error.ctx else "learn.py --help"
+        click.secho(f"{error.format_message()} See: {name}", fg="red", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.secho(error.format_message(), fg="red", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

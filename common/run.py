@@ -1,0 +1,190 @@
+"""`learn.py run`: all that one step needs, in one terminal, and nothing of it left afterwards."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from honcho.printer import Message
+from honcho.process import Popen
+
+from . import stack
+from .processes import POSIX
+from .processes import Printer
+from .processes import StepManager
+from .steps import Step
+
+
+def run(step: Step, port: int) -> int:
+    """Run all that ``step`` needs, with its page on 127.0.0.1 and ``port``, until it is stopped.
+
+    Returns the exit code: 130 after Ctrl-C, 143 after SIGTERM, 1 if a process ended by itself.
+    Raises click.ClickException, with a message for the learner, if it cannot start.
+    """
+    _check_port(port)
+    _end_on_hangup_and_sigterm()
+    if sys.platform == "linux":
+        # A helper process must be a child of this one, to notice when this one is killed.
+        multiprocessing.set_start_method("fork", force=True)
+    printer = Printer()
+    manager = StepManager(printer)
+    with _redis(printer) if step.worker else _nothing() as redis:
+        env = stack.environment()
+        if step.migrates:
+            _migrate(step, printer, env)
+        for command in stack.commands(step, port):
+            process = manager.add_process(command.name, command.argv, env=env, cwd=str(step.path))
+            process.redis = redis
+            process.announce = port if command.name == "web" else None
+        manager.loop()
+    if printer.ended:
+        raise click.ClickException(
+            f"{printer.ended}, so all of step {step.number} was stopped. The lines above say why."
+        )
+    printer.say("Stopped.")
+    return int(manager.returncode or 0)
+
+
+def _check_port(port: int) -> None:
+    try:
+        if stack.port_is_free(port):
+            return
+    except PermissionError:
+        raise click.ClickException(
+            f"The system keeps port {port} for its administrator. Take one above 1023, "
+            "such as --port 5000."
+        ) from None
+    holder = "perhaps another learn.py run or flask run that still goes"
+    if sys.platform == "darwin" and port == 5000:
+        holder = "on a Mac that is AirPlay Receiver, in System Settings under AirDrop & Handoff"
+    other = next((p for p in range(port + 1, port + 50) if stack.port_is_free(p)), port + 1)
+    raise click.ClickException(
+        f"Port {port} is taken ({holder}). Stop that, or use another port: --port {other}"
+    )
+
+
+def _end_on_hangup_and_sigterm() -> None:
+    """Treat a closed terminal window as SIGTERM, and let SIGTERM unwind what is under way."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # until honcho sets its own
+    if POSIX and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None
+
+
+@contextmanager
+def _redis(printer: Printer) -> Iterator[int | None]:
+    """Have a Redis at REDIS_URL during the block: the one that answers, else an embedded one.
+
+    Gives the process id of the embedded one. It is not among honcho's processes, for it must be
+    there before the worker and outlast it.
+    """
+    url = stack.redis_url()
+    try:
+        answers = stack.redis_answers(url)
+    except ValueError as error:
+        raise click.ClickException(
+            f"REDIS_URL is “{url}”, no address of a Redis: {error}."
+        ) from error
+    shown = re.sub(r":[^:/@]+@", ":…@", url)  # without its password
+    if answers:
+        printer.say(f"Redis: using the one that answers at {shown}")
+        yield None
+        return
+    port = _port_for_redis(url, shown)
+    with tempfile.TemporaryDirectory(prefix="learn-redis-") as directory:
+        try:
+            command = stack.redis_command(port, Path(directory))
+        except LookupError:
+            raise click.ClickException(
+                f"No Redis answers at {shown}. {no_embedded_redis()}"
+            ) from None
+        log = Path(directory, "redis.log")
+        redis = subprocess.Popen(
+            [*command, "--logfile", str(log)], stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            _await_redis(redis, url, log)
+            printer.say(f"Redis: none answered at {shown}, so one was started; it ends with this.")
+            _stop_all_if_it_ends(redis, printer)
+            yield redis.pid
+        finally:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            redis.kill()  # it has nothing to save
+            redis.wait()
+
+
+def _port_for_redis(url: str, shown: str) -> int:
+    """Return the port on which an embedded Redis is found at ``url``."""
+    port = stack.local_redis_port(url)
+    if port is None:
+        raise click.ClickException(
+            f"No Redis answers at REDIS_URL, {shown}. "
+            "Start it there, or unset REDIS_URL and one is started here."
+        )
+    if not stack.port_is_free(port):
+        raise click.ClickException(
+            f"No Redis answers at {shown}, for something else holds port {port}. Stop that, or set "
+            f"another port: REDIS_URL=redis://localhost:{port + 1}/0"
+        )
+    return port
+
+
+def no_embedded_redis() -> str:
+    """Return what to do where there is no embedded Redis, which is mostly Windows."""
+    return (
+        "There is none to start for this system. Start one by WSL (sudo apt install redis-server; "
+        "redis-server), by Docker (docker run -p 6379:6379 redis) or install Memurai; "
+        "then try again."
+    )
+
+
+def _await_redis(redis: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and redis.poll() is None:
+        if stack.redis_answers(url):
+            return
+        time.sleep(0.02)
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    raise click.ClickException("\n".join(["The embedded Redis did not start.", *lines[-5:]]))
+
+
+def _stop_all_if_it_ends(redis: subprocess.Popen[bytes], printer: Printer) -> None:
+    def child_ended(*_: object) -> None:
+        if redis.poll() is not None:
+            printer.note_end("redis", redis.returncode)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGCHLD, child_ended)
+
+
+def _migrate(step: Step, printer: Printer, env: dict[str, str]) -> None:
+    """Bring the step's database up to date."""
+    name, argv = stack.migrate_command()
+    process = Popen(argv, shell=False, cwd=step.path, env=env, stdin=subprocess.DEVNULL)
+    try:
+        for line in process.stdout:
+            printer.write(Message("line", line, None, name, None))
+        process.wait()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if process.returncode:
+        raise click.ClickException(
+            f"flask db upgrade failed in {step.folder}, so the step was not started. "
+            "The lines above say why."
+        )

@@ -1,0 +1,218 @@
+"""The fixtures and options of the suite.
+
+A test says since which step its subject exists, with the mark ``since(N)``, and takes the fixture
+``server`` or one that builds on it. It then runs on step N and on every later one, each started
+once: the fixture ``step`` is parametrized here, nothing is copied.
+"""
+
+import os
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.steps import STEPS
+from common.steps import Step
+from common.steps import find_step
+from tests.support.browser import Browser
+from tests.support.browser import Person
+from tests.support.project import Project
+from tests.support.server import Server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("study log")
+    group.addoption("--step", help="run what this step promises: a number, a folder or a part")
+    group.addoption("--app", metavar="DIR", help="with --step: test this folder instead of ours")
+    group.addoption(
+        "--held-to",
+        type=int,
+        metavar="N",
+        help="with --step: run the tests that step N introduces, to see that they fail",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    option = config.option
+    if (option.app or option.held_to) and not option.step:
+        raise pytest.UsageError("--app and --held-to need --step, which says what is promised")
+    if option.step:
+        try:
+            find_step(option.step)
+        except LookupError as problem:
+            raise pytest.UsageError(str(problem)) from None
+    if option.app and not Path(option.app).is_dir():
+        raise pytest.UsageError(f"--app: there is no folder {option.app}")
+
+
+def span(definition: pytest.Item) -> tuple[int, int] | None:
+    """Return the first and the last step that a test is for, None if it is about the repo."""
+    if (mark := definition.get_closest_marker("since")) is None:
+        return None
+    return mark.args[0], mark.kwargs.get("until", STEPS[-1].number)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    needs_step = "step" in metafunc.fixturenames
+    if (steps := span(metafunc.definition)) is None:
+        assert not needs_step, f"{metafunc.definition.nodeid} has to say since which step"
+        return
+    assert needs_step, f"{metafunc.definition.nodeid} is for some steps, but uses none"
+    option = metafunc.config.option
+    if option.step:
+        only = find_step(option.step)
+        promised = steps[0] == option.held_to if option.held_to else only.number in range_of(steps)
+        chosen = [only] if promised else []
+    else:
+        chosen = [step for step in STEPS if step.number in range_of(steps)]
+    metafunc.parametrize(
+        "step",
+        [
+            pytest.param(step, marks=pytest.mark.xdist_group(step.folder), id=f"step{step.number}")
+            for step in chosen
+        ],
+        indirect=True,
+        scope="session",
+    )
+
+
+def range_of(steps: tuple[int, int]) -> range:
+    return range(steps[0], steps[1] + 1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.option.step:
+        return
+
+    def wanted(item: pytest.Item) -> bool:
+        call = getattr(item, "callspec", None)
+        if call is None or not isinstance(call.params.get("step"), Step):
+            return False  # about the repo, or about other steps
+        return not (config.option.app and item.get_closest_marker("ours"))
+
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = filter(wanted, items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo
+) -> Iterator[pytest.TestReport]:
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which does not count where CI=true: {report.longrepr[2]}"
+    return report
+
+
+def source_of(step: Step, config: pytest.Config) -> Path:
+    """Return the folder to test: the learner's own, or ours."""
+    return Path(config.option.app).resolve() if config.option.app else step.path
+
+
+def running(server: Server) -> Iterator[Server]:
+    """Start a server, hand it to the tests, end it; nothing is left of it in any case."""
+    try:
+        server.start()
+    except AssertionError as problem:
+        server.forget_logs()
+        server.close()
+        pytest.fail(str(problem), pytrace=False)
+    except BaseException:
+        server.forget_logs()
+        server.close()
+        raise
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def step(request: pytest.FixtureRequest) -> Step:
+    """The step under test; see ``pytest_generate_tests``."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def server(step: Step, pytestconfig: pytest.Config) -> Iterator[Server]:
+    """The step at work, started once for all its tests: they make their own people."""
+    yield from running(Server(step, source_of(step, pytestconfig)))
+
+
+@pytest.fixture
+def own_server(step: Step, pytestconfig: pytest.Config) -> Iterator[Server]:
+    """The step at work for this test alone, which may stop it or change its files."""
+    yield from running(Server(step, source_of(step, pytestconfig)))
+
+
+@pytest.fixture
+def idle_server(step: Step, pytestconfig: pytest.Config) -> Iterator[Server]:
+    """The step in a fresh copy of its folder, for this test alone, with nothing started yet."""
+    server = Server(step, source_of(step, pytestconfig))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def project(idle_server: Server) -> Project:
+    """A fresh copy of the step's folder, without a database, for commands."""
+    return idle_server.project
+
+
+@pytest.fixture(scope="session")
+def worker(server: Server) -> None:
+    """The step's Celery worker, at work beside its server."""
+    server.start_worker()
+
+
+@pytest.fixture(autouse=True)
+def clean_logs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test during which the step logged a traceback or a deprecation."""
+    shared = "server" in request.fixturenames
+    server = request.getfixturevalue("server") if shared else None
+    yield
+    if server is None:
+        return
+    if request.node.get_closest_marker("expects_traceback"):
+        server.forget_logs()
+    server.check_logs()
+
+
+@pytest.fixture
+def visitor(server: Server) -> Iterator[Browser]:
+    """A browser that is not logged in."""
+    browser = Browser(server)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def join(server: Server) -> Iterator[Callable[[], Person]]:
+    """Make people with new accounts: ``ada, ben = join(), join()``."""
+    people: list[Person] = []
+
+    def new_person() -> Person:
+        people.append(Person(server))
+        return people[-1].join()
+
+    yield new_person
+    for person in people:
+        person.close()
+
+
+@pytest.fixture(scope="session")
+def account(server: Server) -> Iterator[Person]:
+    """An account to log in to from other browsers; tests leave it as it is."""
+    person = Person(server)
+    yield person.join()
+    person.close()
+
+
+@pytest.fixture
+def person(account: Person) -> Iterator[Person]:
+    """Somebody who is logged in: the same account for all tests, in a browser for this one."""
+    person = account.again()
+    yield person
+    person.close()

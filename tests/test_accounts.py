@@ -1,0 +1,207 @@
+"""Accounts: register, log in, log out, stay logged in."""
+
+import pytest
+
+from tests.support.browser import Browser
+from tests.support.browser import Person
+from tests.support.browser import new_name
+
+pytestmark = pytest.mark.since(2)
+
+
+def test_who_registers_is_logged_in_and_welcomed(visitor):
+    name = new_name()
+    page = visitor.register(name, "correct horse")
+    assert page.status == 200
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert visitor.is_logged_in(), f"{page}; registering should also log in"
+    assert name in visitor.get("/").words, "no page says who is logged in"
+
+
+def test_a_visitor_is_offered_to_log_in_and_to_register(visitor):
+    links = visitor.get("/").links()
+    assert any(link.startswith("/auth/login") for link in links)
+    assert "/auth/register" in links
+    assert not visitor.is_logged_in()
+
+
+def test_a_name_is_given_once(visitor, account):
+    page = visitor.register(account.username, "another password")
+    assert page.status in (200, 400, 409, 422)
+    assert page.messages, f"{page}, but no message says that the name is taken"
+    assert not visitor.is_logged_in(), "somebody else's name let a visitor in"
+    account.come_back()
+
+
+def test_log_out_and_in_again(person):
+    page = person.logout()
+    assert page.status == 200
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert not person.is_logged_in(), f"{page}; logging out did not log out"
+    page = person.login(person.username, person.password)
+    assert page.path == "/", f"{page}; without ?next= a login leads to the start page"
+    assert person.is_logged_in()
+
+
+def test_logging_out_takes_a_post(person):
+    page = person.get("/auth/logout", follow=False)
+    assert page.status == 405, (
+        f"{page}; if a GET logs out, every picture on another site can do it: allow POST alone"
+    )
+    assert person.is_logged_in()
+
+
+def test_a_wrong_password_and_an_unknown_name_look_the_same(server, account):
+    wrong = Browser(server).login(account.username, "not the password")
+    unknown = Browser(server).login(new_name(), "not the password")
+    assert wrong.messages, f"{wrong}, but no message says that it did not work"
+    assert wrong.messages == unknown.messages, "the messages tell which names exist"
+    assert wrong.status == unknown.status, "the status tells which names exist"
+
+
+def test_a_wrong_password_lets_nobody_in(visitor, account):
+    for password in ("", account.password.upper(), account.password + " x"):
+        visitor.login(account.username, password)
+        assert not visitor.is_logged_in(), f"the password “{password}” let a visitor in"
+
+
+def test_accounts_do_not_mix(join):
+    ada, ben = join(), join()
+    assert ada.username in ada.get("/").words
+    assert ben.username not in ada.get("/").words
+    ben.logout()
+    assert ada.is_logged_in()
+
+
+def test_a_page_for_members_sends_visitors_to_the_login_and_back(visitor, account):
+    page = visitor.get("/posts/new")
+    assert page.path.startswith("/auth/login?"), f"{page}; visitors should be sent to the login"
+    assert page.messages, f"{page}, but no message says why"
+    page = visitor.submit_on(page, username=account.username, password=account.password)
+    assert page.path == "/posts/new", f"{page}; the login should lead to the page that was wanted"
+    assert page.status == 200
+
+
+def test_a_failed_login_still_leads_back_afterwards(visitor, account):
+    page = visitor.get("/posts/new")
+    page = visitor.submit_on(page, username=account.username, password="wrong password")
+    page = visitor.submit_on(page, username=account.username, password=account.password)
+    assert page.path == "/posts/new", f"{page}; a mistyped password lost the way back"
+
+
+def test_the_session_cookie_is_kept_from_scripts_and_other_sites(visitor):
+    page = visitor.submit("/auth/register", follow=False, username=new_name(), password="p" * 12)
+    cookie = page.headers.get("Set-Cookie", "").lower()
+    assert cookie, f"{page} without a cookie"
+    assert "httponly" in cookie, f"scripts can read the cookie: {cookie}"
+    assert "samesite=lax" in cookie, f"the cookie has no SameSite=Lax: {cookie}"
+
+
+def test_no_page_shows_a_password(visitor):
+    password = "tell nobody 123"
+    pages = [visitor.register(new_name(), password), visitor.get("/")]
+    pages.append(visitor.login(new_name(), password))
+    pages.append(visitor.submit("/auth/register", username="", password=password))
+    for page in pages:
+        assert password not in page.text, f"{page} holds the password"
+
+
+def test_passwords_are_typed_unseen(visitor):
+    for path in ("/auth/login", "/auth/register"):
+        fields = {field.get("name"): field.get("type") for field in visitor.get(path).fields}
+        assert fields.get("password") == "password", f"the password is readable at {path}"
+
+
+def test_a_faked_session_is_no_login(server, account):
+    browser = account.come_back()
+    name, value = next((cookie.name, cookie.value) for cookie in browser.http.cookies)
+    for fake in (value[:-4] + "AAAA", value.partition(".")[0], "", "x" * 3000, "e30.e30.e30"):
+        faker = Browser(server)
+        faker.http.cookies.set(name, fake, domain="127.0.0.1", path="/")
+        page = faker.get("/")
+        assert page.status == 200
+        assert not page.forms_to("/auth/logout"), f"the cookie {fake[:40]} logged somebody in"
+
+
+@pytest.mark.since(2, until=2)
+def test_a_restart_forgets_everything_kept_in_variables(own_server):
+    person = Person(own_server).join()
+    title = "Soon forgotten"
+    person.write(title)
+    own_server.restart()
+    page = person.get("/")
+    assert page.status == 200
+    assert not page.forms_to("/auth/logout"), "the account is gone, yet its session still counts"
+    assert title not in person.get("/posts/").words
+    person.login(person.username, person.password)
+    assert not person.is_logged_in(), "a dict in memory should not outlive the process"
+
+
+@pytest.mark.since(3)
+def test_a_restart_keeps_accounts_posts_and_sessions(server, person):
+    number = person.write("Not forgotten")
+    server.restart()
+    assert person.get(f"/posts/{number}").heading == "Not forgotten"
+    assert person.is_logged_in(), "the session was lost: is SECRET_KEY a new one at each start?"
+    person.come_back()
+
+
+def cookies_with_expiry(browser: Browser) -> list[str]:
+    return [cookie.name for cookie in browser.http.cookies if cookie.expires is not None]
+
+
+def close_browser(browser: Browser) -> None:
+    """Forget what a browser forgets when it is closed: the cookies without an expiry."""
+    browser.http.cookies.clear_session_cookies()
+
+
+@pytest.mark.since(3)
+def test_remember_me_outlives_the_browser(account):
+    browser = account.come_back(remember=True)
+    assert cookies_with_expiry(browser), "with “remember” ticked, no cookie has an expiry date"
+    close_browser(browser)
+    assert browser.is_logged_in(), "the remember cookie alone does not log in"
+    browser.logout()
+    assert not browser.is_logged_in(), "logging out left the remember cookie valid"
+
+
+@pytest.mark.since(3)
+def test_without_remember_me_closing_the_browser_logs_out(account):
+    browser = account.come_back()
+    assert not cookies_with_expiry(browser), "a cookie was kept that nobody asked for"
+    close_browser(browser)
+    assert not browser.is_logged_in()
+
+
+@pytest.mark.since(3)
+def test_the_remember_cookie_is_kept_from_scripts(visitor, account):
+    page = visitor.submit(
+        "/auth/login",
+        follow=False,
+        username=account.username,
+        password=account.password,
+        remember=True,
+    )
+    cookies = page.response.raw.headers.getlist("Set-Cookie")
+    assert len(cookies) >= 2, f"{page} without a cookie of its own for “remember”"
+    for cookie in cookies:
+        assert "httponly" in cookie.lower(), f"scripts can read the cookie: {cookie}"
+
+
+@pytest.mark.ours
+@pytest.mark.since(3)
+def test_the_session_of_somebody_who_is_gone_is_a_visitors(server, join):
+    person = join()
+    remembered = person.come_back(remember=True)
+    close_browser(remembered)
+    with server.project.sqlite() as database:
+        gone = database.execute("DELETE FROM user WHERE username = ?", [person.username])
+        assert gone.rowcount == 1
+    for browser in (person, remembered):
+        page = browser.get("/")
+        assert page.status == 200
+        assert not page.forms_to("/auth/logout"), "an account that is gone is still logged in"
+        page = browser.get("/posts/new")
+        assert page.path.startswith("/auth/login"), f"{page}; a visitor is sent to the login"
+    assert person.login(person.username, person.password).messages
+    assert not person.is_logged_in()

@@ -1,0 +1,237 @@
+"""Bad input is answered by a page: never an error of ours, never half an effect."""
+
+import threading
+from urllib.parse import quote
+
+import pytest
+
+from tests.support import hostile
+from tests.support.browser import Browser
+from tests.support.browser import Page
+from tests.support.browser import new_name
+
+pytestmark = pytest.mark.since(2)
+
+PASSWORD = "a long password"
+texts = pytest.mark.parametrize("text", hostile.TEXTS.values(), ids=hostile.TEXTS.keys())
+# Each password is hashed, which is slow on purpose: here a choice has to do.
+passwords = pytest.mark.parametrize(
+    "text", [hostile.TEXTS[name] for name in hostile.PASSWORDS], ids=hostile.PASSWORDS
+)
+
+
+def filled_in(text: str) -> str:
+    """Make a text of the table one that nobody has used yet."""
+    return text.format(unique=new_name("x")) if "{" in text else text
+
+
+def assert_refused(page: Page, what: str) -> None:
+    assert page.status in (200, 400, 409, 413, 422), f"{page} for {what}"
+    assert page.status == 413 or page.messages, f"{page} for {what}, but no message says why"
+
+
+def assert_shown_as_text(page: Page, text: str) -> None:
+    """Check that a page shows ``text`` and does not obey it."""
+    seen = " ".join(text.split())
+    assert seen in page.words or seen in " ".join(page.text.split()), f"{page} without {text!r}"
+    assert not page.soup.find(onerror=True), f"{page} obeys {text!r}"
+    assert not page.soup.find("script", string=lambda code: code and "alert" in code)
+
+
+@texts
+def test_any_text_as_a_name(server, visitor, text):
+    name = filled_in(text)
+    page = visitor.register(name, PASSWORD)
+    assert page.status < 500
+    if not visitor.is_logged_in():
+        assert_refused(page, f"the name {name[:40]!r}")
+        visitor.login(name, PASSWORD)
+        assert not visitor.is_logged_in(), f"{page}, yet there is an account {name[:40]!r} now"
+        return
+    assert name.strip(), "there is an account without a name"
+    assert len(name) <= 300, "an account has a name of 100,000 characters"
+    other = Browser(server)
+    other.login(name, PASSWORD)
+    assert other.is_logged_in(), f"{name!r} could register, but cannot log in"
+    assert_shown_as_text(other.get("/"), name)
+
+
+@texts
+def test_any_text_as_a_title(person, visitor, text):
+    before = visitor.get("/posts/").post_ids()
+    page = person.submit("/posts/new", title=text, body="text")
+    assert page.status < 500
+    listing = visitor.get("/posts/")
+    assert listing.status == 200
+    new = [number for number in listing.post_ids() if number not in before]
+    if not new:
+        return assert_refused(page, f"the title {text[:40]!r}")
+    assert len(new) == 1, f"{page}, and there are {len(new)} new posts"
+    assert text.strip(), "there is a post without a title, which nobody can click on"
+    assert len(text) <= 300, "a post has a title of 100,000 characters"
+    assert_shown_as_text(visitor.get(f"/posts/{new[0]}"), text)
+    return None
+
+
+@texts
+def test_any_text_as_a_body(person, visitor, text):
+    title = new_name("body")
+    page = person.submit("/posts/new", title=title, body=text)
+    assert page.status < 500
+    number = person.find(title)
+    if number is None:
+        return assert_refused(page, f"the text {text[:40]!r}")
+    assert text.strip(), "there is a post without a text"
+    shown = visitor.get(f"/posts/{number}")
+    assert shown.status == 200
+    assert not shown.soup.find(onerror=True), f"{shown} obeys {text!r}"
+    return None
+
+
+@passwords
+def test_any_text_as_a_password(server, visitor, text):
+    name = new_name()
+    page = visitor.register(name, text)
+    assert page.status < 500
+    other = Browser(server)
+    if visitor.is_logged_in():
+        assert text, "an account has an empty password"
+        other.login(name, text)
+        assert other.is_logged_in(), f"the password {text[:40]!r} was taken, but does not work"
+        return
+    assert_refused(page, f"the password {text[:40]!r}")
+    other.register(name, PASSWORD)
+    assert other.is_logged_in(), f"{page}, yet the name {name} is taken now"
+
+
+@passwords
+def test_any_text_at_the_login(visitor, person, text):
+    for name, password in ((text, "no such password"), (person.username, text)):
+        page = visitor.login(name, password)
+        assert_refused(page, f"{name[:40]!r} with {password[:40]!r}")
+        assert not visitor.is_logged_in()
+
+
+@pytest.mark.since(1)
+@texts
+def test_any_text_in_the_address(visitor, text):
+    text = text[:2000]
+    for path in ("/hello/{}", "/hello/Ada?greeting={}", "/posts/?page={}", "/auth/login?next={}"):
+        page = visitor.get(path.format(quote(text, safe="")))
+        assert page.status < 500
+
+
+@pytest.mark.parametrize("missing", ["username", "password", "both"])
+@pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])
+def test_fields_may_be_missing(visitor, path, missing):
+    token = visitor.get(path).csrf_token or ""
+    fields = {"username": new_name(), "password": PASSWORD, "csrf_token": token}
+    for name in ("username", "password") if missing == "both" else (missing,):
+        del fields[name]
+    page = visitor.post(path, fields)
+    assert page.status in (200, 400, 409, 422), f"{page} where {missing} was missing"
+    assert not visitor.is_logged_in()
+
+
+@pytest.mark.parametrize("missing", ["title", "body", "both"])
+def test_a_post_may_lack_fields(person, visitor, missing):
+    before = visitor.get("/posts/").post_ids()
+    fields = {"title": "t", "body": "b", "csrf_token": person.get("/posts/new").csrf_token or ""}
+    for name in ("title", "body") if missing == "both" else (missing,):
+        del fields[name]
+    page = person.post("/posts/new", fields)
+    assert page.status in (200, 400, 422), f"{page} where {missing} was missing"
+    assert visitor.get("/posts/").post_ids() == before, f"{page}, yet there is a new post"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"title": "a", "body": "b"}', "application/json"),
+        (b"\xff\xfe=\x00&%zz=%", "application/x-www-form-urlencoded"),
+        (b"title=%ff%fe&body=%c3%28", "application/x-www-form-urlencoded"),
+        (b"--x\r\nbroken", "multipart/form-data; boundary=x"),
+        (b"nothing", "multipart/form-data"),
+        (b"title=a&title=b&body=c&body=d", "application/x-www-form-urlencoded"),
+    ],
+    ids=["json", "bytes", "no utf-8", "broken parts", "no boundary", "twice"],
+)
+def test_a_body_that_is_no_form(person, body, kind):
+    token = person.get("/posts/new").csrf_token or ""
+    headers = {"Content-Type": kind, "X-CSRFToken": token}
+    page = person.post("/posts/new", body, headers=headers)
+    assert page.status < 500
+
+
+def test_a_body_that_is_too_large(person, visitor):
+    before = visitor.get("/posts/").post_ids()
+    token = person.get("/posts/new").csrf_token or ""
+    fields = {"title": "Large", "body": "x" * 2_000_000, "csrf_token": token}
+    page = person.post("/posts/new", fields, headers={"X-CSRFToken": token})
+    assert page.status in (200, 400, 413, 422), f"{page} for a text of 2 MB"
+    assert visitor.get("/posts/").post_ids() == before, "a text of 2 MB was taken"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), hostile.SAME_NAMES.values(), ids=hostile.SAME_NAMES.keys()
+)
+def test_names_that_look_the_same_are_the_same(server, visitor, first, second):
+    unique = new_name("")
+    first, second = first.format(unique=unique), second.format(unique=unique)
+    other = Browser(server)
+    page = visitor.register(first, PASSWORD)
+    if not visitor.is_logged_in():  # an app may ask for plain letters
+        return assert_refused(page, f"the name {first!r}")
+    page = other.register(second, PASSWORD)
+    assert not other.is_logged_in(), f"there are both {first!r} and {second!r} now"
+    return assert_refused(page, f"{second!r}, where {first!r} is taken")
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_of_two_who_register_one_name_at_once_one_wins(server, attempt):
+    """Both send the form at the same moment, in the odd attempts spelt differently."""
+    name = new_name()
+    spellings = [name, name.upper() if attempt % 2 else name]
+    people = [Browser(server) for _ in spellings]
+    forms = [browser.get("/auth/register") for browser in people]
+    pages: list[Page | Exception] = [None] * len(people)
+    barrier = threading.Barrier(len(people))
+
+    def send(number: int) -> None:
+        barrier.wait(timeout=10)
+        try:
+            pages[number] = people[number].submit_on(
+                forms[number], username=spellings[number], password=f"{PASSWORD} {number}"
+            )
+        except Exception as problem:
+            pages[number] = problem
+
+    threads = [threading.Thread(target=send, args=[number]) for number in range(len(people))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    winners = [number for number, browser in enumerate(people) if browser.is_logged_in()]
+    assert len(winners) == 1, f"{len(winners)} of {len(people)} got the name: {pages}"
+    for number, page in enumerate(pages):
+        assert isinstance(page, Page), f"one request got no answer: {page!r}"
+        if number not in winners:
+            assert_refused(page, "the second of the name")
+    again = Browser(server)
+    again.login(name, f"{PASSWORD} {winners[0]}")
+    assert again.is_logged_in(), "who won cannot log in again"
+
+
+@pytest.mark.since(1)
+def test_a_heap_of_cookies_and_headers(visitor):
+    page = visitor.get("/", headers={"Cookie": "session=" + "x" * 4000, "X-Odd": "\x7f" * 100})
+    assert page.status < 500
+    assert visitor.get("/?" + "a=b&" * 500).status < 500
+
+
+@pytest.mark.since(1)
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO"])
+def test_odd_methods(visitor, method):
+    for path in ("/", "/posts/", "/auth/login", "/posts/new", "/no-such-page"):
+        page = visitor.request(method, path, follow=False)
+        assert page.status in (200, 204, 302, 400, 404, 405, 501), f"{page}"

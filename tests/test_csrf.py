@@ -1,0 +1,71 @@
+"""Every request that changes something carries the token of a page of ours."""
+
+import pytest
+
+from common.steps import Step
+from tests.support.browser import Person
+
+pytestmark = pytest.mark.since(3)
+
+# Since which step there is what to change. `{post}` is a post of the person's own.
+UNSAFE = (
+    (3, "POST", "/auth/register"),
+    (3, "POST", "/auth/login"),
+    (3, "POST", "/posts/new"),
+    (3, "POST", "/posts/{post}/edit"),
+    (3, "POST", "/posts/{post}/delete"),
+    (5, "POST", "/api/exports"),
+    (5, "DELETE", "/api/exports/00000000-0000-4000-8000-000000000000"),
+    (3, "POST", "/auth/logout"),
+)
+FIELDS = {"title": "Changed", "body": "Changed", "username": "mallory", "password": "m" * 12}
+
+
+def test_a_request_without_a_token_changes_nothing(step: Step, person: Person):
+    post = person.write("Unchanged")
+    for since, method, path in UNSAFE:
+        if since > step.number:
+            continue
+        path = path.replace("{post}", str(post))
+        page = person.request(method, path, data=FIELDS, follow=False)
+        assert page.status == 400, f"{page}; without a CSRF token it should be 400"
+    assert person.get(f"/posts/{post}").heading == "Unchanged"
+    assert person.get("/posts/").post_ids()[0] == post, "a post was written without a token"
+    assert person.is_logged_in(), "a request without a token logged out"
+
+
+@pytest.mark.parametrize("token", ["", "x", "null", "IjAwMDAi.aaaa.bbbb", "é", "\x00", "9" * 5000])
+def test_a_false_token_is_none(person, token):
+    data = {"title": "Forged", "body": "text", "csrf_token": token}
+    page = person.post("/posts/new", data, follow=False)
+    assert page.status == 400, f"{page}; with a false CSRF token it should be 400"
+
+
+def test_somebody_elses_token_is_none(join):
+    ada, ben = join(), join()
+    token = ben.get("/posts/new").csrf_token
+    data = {"title": "Forged", "body": "text", "csrf_token": token}
+    assert ada.post("/posts/new", data, follow=False).status == 400
+
+
+def test_every_page_has_the_token_for_scripts(person, visitor):
+    post = person.write()
+    paths = ("/", "/about", "/hello/Ada", "/posts/", f"/posts/{post}", "/no-such-page")
+    for browser, more in ((visitor, ["/auth/login"]), (person, ["/posts/new"])):
+        for path in (*paths, *more):
+            page = browser.get(path)
+            assert page.csrf_token, f'{page} has no <meta name="csrf-token">'
+
+
+def test_the_token_works_in_a_header(person):
+    token = person.get("/").csrf_token
+    page = person.post(
+        "/posts/new", {"title": "By a script", "body": "text"}, headers={"X-CSRFToken": token}
+    )
+    assert page.heading == "By a script", f"{page}; X-CSRFToken should do as well as the field"
+
+
+def test_who_is_refused_is_told_on_a_page_of_the_site(person):
+    page = person.post("/posts/new", FIELDS)
+    assert page.status == 400
+    assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"

@@ -1,0 +1,446 @@
+"""Exports: work in the background, seen from the page, the API and the archive."""
+
+import io
+import re
+import time
+import zipfile
+from dataclasses import dataclass
+from urllib.parse import urljoin
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+from bs4 import BeautifulSoup
+
+from tests.support.browser import Browser
+from tests.support.browser import Page
+from tests.support.browser import Person
+from tests.support.processes import NotReady
+from tests.support.project import tail
+from tests.support.server import Server
+
+pytestmark = [pytest.mark.since(5), pytest.mark.usefixtures("worker")]
+
+SEEDED = 1500
+FINAL = {"SUCCESS", "FAILURE", "REVOKED"}
+ORDER = ("PENDING", "STARTED", "PROGRESS", "SUCCESS")
+KEYS = {"id", "state", "current", "total", "percent", "message", "created_at", "archive_url"}
+
+# Posts that a careless export would break on, or run.
+TRICKY = {
+    "Colons: and --- dashes": "---\ntitle: not this one\n---\n\nText.",
+    'Quotes " and \\ backslashes': "C:\\new\\table",
+    "<script>alert('title')</script>": "<img src=x onerror=alert(1)>\n\n<script>x()</script>",
+    "学习日志 📚": "写作 *强调* 👩🏽‍💻",
+    "../../escape": "[x](javascript:alert(1))",
+    "Code": "```python\nprint('<b>')\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |",
+}
+
+
+@dataclass(frozen=True)
+class Export:
+    """One export, watched from the POST to its end."""
+
+    accepted: Page
+    seen: list[dict]
+    archive: bytes
+
+    @property
+    def path(self) -> str:
+        return self.accepted.headers["Location"]
+
+    def zip(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(io.BytesIO(self.archive))
+
+
+def start(person: Person) -> Page:
+    page = person.api("POST", "/api/exports")
+    assert page.status == 202, f"{page}; a started export is answered by 202"
+    assert page.headers.get("Location"), f"{page} without a Location"
+    return page
+
+
+def watch(person: Browser, path: str, *, seconds: float = 60) -> list[dict]:
+    """Ask how an export is until it has ended, and return all answers."""
+    seen = []
+    deadline = time.monotonic() + seconds
+    while not seen or seen[-1]["state"] not in FINAL:
+        page = person.get(path)
+        assert page.status == 200, f"{page} while the export ran"
+        seen.append(page.json())
+        if time.monotonic() > deadline:
+            worker = person.server.worker
+            wrote = tail(worker.output) if worker else "    (there is none)"
+            raise NotReady(
+                f"After {seconds:g} s it is still {seen[-1]}. The worker wrote:\n{wrote}"
+            )
+        time.sleep(0.02)
+    return seen
+
+
+def run(person: Person) -> Export:
+    """Start an export, watch it, download its archive."""
+    accepted = start(person)
+    seen = watch(person, accepted.headers["Location"])
+    assert seen[-1]["state"] == "SUCCESS", f"the export ended as {seen[-1]}"
+    download = person.get(seen[-1]["archive_url"])
+    assert download.status == 200, f"{download}, though the export has ended"
+    return Export(accepted, seen, download.response.content)
+
+
+@pytest.fixture(scope="session")
+def author(server: Server) -> Person:
+    """Somebody with many posts."""
+    person = Person(server)
+    server.project.flask(
+        *("seed", "--username", person.username, "--password", person.password),
+        *("--posts", str(SEEDED)),
+    )
+    person.login(person.username, person.password)
+    for title, body in TRICKY.items():
+        person.write(title, body)
+    return person
+
+
+@pytest.fixture(scope="session")
+def big(author: Person, worker: None) -> Export:
+    return run(author)
+
+
+@pytest.fixture
+def running(author: Person):
+    """The path of an export of many posts that has just been started."""
+    path = start(author).headers["Location"]
+    yield path
+    author.api("DELETE", path)
+
+
+def assert_error(page: Page, status: int) -> None:
+    """Check for an error as programs want it: a status and JSON with a message."""
+    assert page.status == status, f"{page} instead of {status}"
+    assert page.json().get("message"), f"{page} without a message: {page.text[:300]}"
+
+
+# From the POST to the archive
+
+
+def test_starting_is_answered_at_once(big):
+    answer = big.accepted.json()
+    assert set(answer) == KEYS
+    assert str(UUID(answer["id"])) == answer["id"]
+    assert urlsplit(big.path).path == f"/api/exports/{answer['id']}"
+    assert answer["archive_url"] is None, "there is an archive before anything was done"
+    assert big.accepted.response.elapsed.total_seconds() < 2, "the answer waited for the work"
+
+
+def test_every_answer_has_the_promised_shape(big):
+    for answer in big.seen:
+        assert set(answer) == KEYS
+        assert answer["state"] in ORDER
+        for number in ("current", "total", "percent"):
+            assert type(answer[number]) is int, f"{number} is no whole number: {answer}"
+        assert 0 <= answer["current"] <= answer["total"], answer
+        assert 0 <= answer["percent"] <= 100, answer
+        assert answer["message"], f"no message for people: {answer}"
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d", answer["created_at"]), answer
+        ready = answer["state"] == "SUCCESS"
+        assert bool(answer["archive_url"]) == ready, f"archive_url does not fit the state: {answer}"
+    assert {answer["id"] for answer in big.seen} == {big.accepted.json()["id"]}
+    assert len({answer["created_at"] for answer in big.seen}) == 1
+
+
+def test_the_states_come_in_order(big):
+    states = [answer["state"] for answer in big.seen]
+    ranks = [ORDER.index(state) for state in states]
+    assert ranks == sorted(ranks), f"a state came back: {list(dict.fromkeys(states))}"
+
+
+def test_the_bar_only_moves_forward(big):
+    for number in ("current", "percent"):
+        values = [answer[number] for answer in big.seen]
+        assert values == sorted(values), f"{number} fell: {values}"
+
+
+def test_the_bar_is_seen_moving(big):
+    between = {
+        answer["current"]
+        for answer in big.seen
+        if answer["state"] == "PROGRESS" and 0 < answer["current"] < answer["total"]
+    }
+    assert between, "no answer between 0 and all posts: does the task report its progress?"
+
+
+def test_the_end_counts_all_posts(big):
+    last = big.seen[-1]
+    assert last["current"] == last["total"] == SEEDED + len(TRICKY)
+    assert last["percent"] == 100
+
+
+def test_the_end_stays(author, big):
+    assert author.get(big.path).json() == big.seen[-1]
+
+
+def test_the_archive_is_offered_as_a_file(author, big):
+    page = author.get(big.seen[-1]["archive_url"])
+    assert page.headers["Content-Type"] == "application/zip"
+    assert page.headers["Content-Disposition"].startswith("attachment")
+    assert ".zip" in page.headers["Content-Disposition"]
+
+
+def test_the_archive_is_whole(big):
+    with big.zip() as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+    assert len(names) == len(set(names)), "a name is in the archive twice"
+    bad = [name for name in names if name.startswith("/") or ".." in name or "\\" in name]
+    assert not bad, f"these names lead out of the folder that it is unpacked into: {bad}"
+
+
+def test_the_archive_has_every_post_once_as_markdown(big):
+    with big.zip() as archive:
+        texts = [archive.read(n).decode() for n in archive.namelist() if n.endswith(".md")]
+    assert len(texts) == len(set(texts)) == SEEDED + len(TRICKY)
+    for text in texts:
+        head = re.match(r"---\n(.*?)\n---\n", text, re.S)
+        assert head, f"no front matter at the start of: {text[:80]!r}"
+        assert re.search(r"^title: *\S", head[1], re.M), f"no title in {head[0]!r}"
+    for title, body in TRICKY.items():
+        found = [text for text in texts if text.rstrip().endswith("\n" + body)]
+        assert len(found) == 1, f"the text of {title!r} is in {len(found)} files, not as written"
+
+
+def test_the_archive_has_every_post_once_as_a_page(big):
+    with big.zip() as archive:
+        names = [n for n in archive.namelist() if n.endswith(".html") and n != "index.html"]
+        index = BeautifulSoup(archive.read("index.html"), "html.parser")
+        headings = [
+            BeautifulSoup(archive.read(name), "html.parser").h1.get_text() for name in names[-20:]
+        ]
+    assert len(names) == SEEDED + len(TRICKY)
+    links = [urljoin("", a["href"]) for a in index("a", href=True)]
+    assert sorted(links) == sorted(names), "index.html does not link each page once"
+    linked = {a.get_text(strip=True) for a in index("a", href=True)}
+    assert linked >= {title.strip() for title in TRICKY}
+    assert set(headings) >= set(TRICKY), "the pages of the newest posts lack their titles"
+
+
+def test_the_pages_of_the_archive_run_nothing_and_fetch_nothing(big):
+    with big.zip() as archive:
+        names = set(archive.namelist())
+        pages = [name for name in names if name.endswith(".html")]
+        newest = sorted(pages, key=lambda name: archive.getinfo(name).header_offset)[-30:]
+        for name in newest:
+            soup = BeautifulSoup(archive.read(name), "html.parser")
+            assert not soup("script"), f"{name} runs a script: {soup('script')}"
+            assert not soup.find(onerror=True), f"{name} runs what somebody wrote"
+            assert not soup.find("a", href=re.compile("^javascript:", re.I)), f"{name} runs a link"
+            for tag in soup("link", href=True) + soup("img", src=True):
+                file = urljoin(f"https://zip/{name}", tag.get("href") or tag.get("src"))
+                assert urlsplit(file).path[1:] in names, f"{name} needs {file}, which is not there"
+
+
+def test_an_archive_holds_the_posts_of_its_owner_alone(join):
+    ada, ben = join(), join()
+    ada.write("By Ada")
+    ben.write("By Ben")
+    with run(ada).zip() as archive:
+        texts = [archive.read(n).decode() for n in archive.namelist() if n.endswith(".md")]
+    assert len(texts) == 1
+    assert "By Ada" in texts[0]
+
+
+def test_somebody_without_posts_gets_an_archive_too(join):
+    export = run(join())
+    assert export.seen[-1]["percent"] == 100
+    with export.zip() as archive:
+        assert "index.html" in archive.namelist()
+        assert not [name for name in archive.namelist() if name.endswith(".md")]
+
+
+def test_two_exports_of_one_person_at_once(join):
+    person = join()
+    person.write()
+    paths = [start(person).headers["Location"] for _ in range(2)]
+    assert paths[0] != paths[1]
+    for path in paths:
+        assert watch(person, path)[-1]["state"] == "SUCCESS"
+
+
+# Cancel and delete
+
+
+def test_there_is_no_archive_before_the_end(author, running):
+    assert_error(author.get(f"{running}/archive"), 409)
+
+
+def test_a_running_export_is_cancelled(author, running):
+    deadline = time.monotonic() + 30
+    while (answer := author.get(running).json())["state"] in ("PENDING", "STARTED"):
+        assert time.monotonic() < deadline, f"the worker does not begin: {answer}"
+        time.sleep(0.02)
+    assert answer["state"] == "PROGRESS", f"it ended before it could be cancelled: {answer}"
+    page = author.api("DELETE", running)
+    assert page.status in (200, 202, 204)
+    assert watch(author, running, seconds=10)[-1]["state"] == "REVOKED"
+    assert_error(author.get(f"{running}/archive"), 409)
+    time.sleep(0.5)  # the worker may be at its last post: it must not win afterwards
+    answer = author.get(running).json()
+    assert answer["state"] == "REVOKED", f"a cancelled export went on: {answer}"
+    assert answer["archive_url"] is None
+
+
+def test_a_waiting_export_is_cancelled(author, running, join):
+    person = join()
+    path = start(person).headers["Location"]  # the worker is busy with the other one
+    assert person.api("DELETE", path).status in (200, 202, 204)
+    assert watch(person, path, seconds=10)[-1]["state"] == "REVOKED"
+
+
+def test_a_finished_export_is_removed(join):
+    person = join()
+    export = run(person)
+    assert person.api("DELETE", export.path).status in (200, 202, 204)
+    assert_error(person.get(export.path), 404)
+    assert_error(person.get(f"{export.path}/archive"), 404)
+    assert person.get("/api/exports").json() == []
+
+
+# Whose exports
+
+
+def test_the_list_has_mine_alone_newest_first(join, author, big):
+    person = join()
+    assert person.get("/api/exports").json() == []
+    ids = [start(person).json()["id"] for _ in range(3)]
+    listed = person.get("/api/exports").json()
+    assert [export["id"] for export in listed] == ids[::-1]
+    assert all(set(export) == KEYS for export in listed)
+    assert big.accepted.json()["id"] in [e["id"] for e in author.get("/api/exports").json()]
+
+
+def test_exports_of_others_are_not_there(person, author, big):
+    for method, path in (("GET", ""), ("GET", "/archive"), ("DELETE", "")):
+        assert_error(person.api(method, big.path + path), 404)
+    assert author.get(big.path).json()["state"] == "SUCCESS", "somebody else could delete it"
+
+
+@pytest.mark.parametrize(
+    "unknown", ["8dc92a5e-6a3f-4d0b-9d43-0a7c51f2b6e1", "1", "none", "0" * 36, "%00", "9" * 500]
+)
+def test_an_id_that_nothing_has_is_404(person, unknown):
+    for method, path in (("GET", ""), ("GET", "/archive"), ("DELETE", "")):
+        assert_error(person.api(method, f"/api/exports/{unknown}{path}"), 404)
+
+
+def test_visitors_get_401(visitor, big):
+    for method, path in (
+        ("GET", "/api/exports"),
+        ("POST", "/api/exports"),
+        ("GET", big.path),
+        ("GET", f"{big.path}/archive"),
+        ("DELETE", big.path),
+    ):
+        assert_error(visitor.api(method, path, follow=False), 401)
+
+
+# The API's description, and its errors
+
+
+def test_the_api_is_described(visitor, person):
+    page = person.get("/api/openapi.json")
+    assert page.status == 200
+    paths = {re.sub(r"\{.*?\}", "{}", path): what for path, what in page.json()["paths"].items()}
+    for path, methods in {
+        "/api/exports": {"get", "post"},
+        "/api/exports/{}": {"get", "delete"},
+        "/api/exports/{}/archive": {"get"},
+    }.items():
+        described = set(paths.get(path, {})) - {"parameters"}
+        assert described >= methods, f"openapi.json has {sorted(described)} for {path}"
+    post = paths["/api/exports"]["post"]
+    assert "202" in post["responses"], f"POST /api/exports is described as {post['responses']}"
+
+
+def test_the_docs_need_no_other_host(person):
+    page = person.get("/api/docs/")
+    assert page.status == 200
+    assert page.is_html
+    found = [tag["src"] for tag in page.soup("script", src=True)]
+    found += [tag["href"] for tag in page.soup("link", href=True)]
+    assert found, f"{page} loads nothing, so it shows nothing"
+    for address in found:
+        parts = urlsplit(urljoin(page.url, address))
+        assert parts.netloc == urlsplit(page.url).netloc, f"{page} fetches {address}"
+        asset = person.get(parts.path)
+        assert asset.status == 200, f"{asset}, which {page} needs"
+    assert re.search(r"https?://(?!127\.0\.0\.1)[\w.-]+/", page.text) is None, "a foreign address"
+
+
+def test_programs_get_errors_as_json_and_people_as_pages(person):
+    assert_error(person.get("/api/no-such-thing"), 404)
+    assert_error(person.api("PUT", "/api/exports"), 405)
+    page = person.get("/no-such-page")
+    assert page.status == 404
+    assert page.is_html
+
+
+# The page
+
+
+def test_visitors_of_the_page_are_sent_to_the_login(visitor):
+    page = visitor.get("/exports/")
+    assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
+
+
+def test_an_export_is_started_from_the_page_without_a_script(join):
+    person = join()
+    person.write()
+    page = person.get("/exports/")
+    assert page.status == 200
+    assert not page.soup("progress"), f"{page} has a bar before there is an export"
+    forms = [f for f in page.soup("form", method=re.compile("post", re.I)) if not_logout(f)]
+    assert len(forms) == 1, f"{page} has {len(forms)} forms to start an export with, not one"
+    target = urlsplit(urljoin(page.url, forms[0].get("action") or page.url)).path
+    page = person.submit_on(page, to=target)
+    assert page.status == 200
+    exports = person.get("/api/exports").json()
+    assert len(exports) == 1, f"{page}, and there are {len(exports)} exports"
+    watch(person, f"/api/exports/{exports[0]['id']}")
+    page = person.get("/exports/")
+    links = page.links()
+    archive = urlsplit(person.get("/api/exports").json()[0]["archive_url"]).path
+    assert archive in links, f"{page} does not link the finished archive {archive}"
+
+
+def not_logout(form) -> bool:
+    return "/auth/logout" not in (form.get("action") or "")
+
+
+def test_the_page_shows_a_bar_with_a_name_for_each_export(join, author, big):
+    for _ in range(2):  # it is the same after a reload
+        page = author.get("/exports/")
+        bars = page.soup("progress")
+        assert len(bars) == len(author.get("/api/exports").json())
+        for bar in bars:
+            name = (
+                bar.get("aria-label")
+                or page.soup.find(id=bar.get("aria-labelledby", "?"))
+                or page.soup.find("label", {"for": bar.get("id", "?")})
+                or bar.find_parent("label")
+            )
+            assert name, f"{page} has a bar that screen readers have no name for: {bar}"
+    assert not join().get("/exports/").soup("progress"), "bars of other people's exports"
+
+
+def test_the_page_of_a_running_export_is_there_after_a_reload(author, running):
+    identity = running.rpartition("/")[2]
+    for _ in range(2):
+        page = author.get("/exports/")
+        assert identity in page.text, f"{page} does not show the export that runs"
+
+
+def test_the_page_works_with_a_script_of_its_own(author):
+    page = author.get("/exports/")
+    scripts = [tag.get("src") for tag in page.soup("script")]
+    assert scripts, f"{page} has no script that keeps the bars moving"
+    assert all(scripts), f"{page} has an inline script; put it into static/"

@@ -1,0 +1,167 @@
+"""`create_app()`: as many apps as one likes, with settings of their own, served by gunicorn."""
+
+import importlib.util
+import json
+import sys
+
+import psutil
+import pytest
+
+from tests.support.browser import Browser
+from tests.support.browser import Person
+from tests.support.processes import answers
+from tests.support.processes import free_port
+from tests.support.processes import wait_until
+from tests.support.project import tail
+from tests.support.server import FLASK_RUN
+from tests.test_exports import run
+
+pytestmark = pytest.mark.since(6)
+
+GUNICORN = ("-m", "gunicorn", "--bind", "127.0.0.1:{port}")
+WORKER = ("-m", "celery", "-A", "celery_worker", "worker", "--concurrency", "1")
+KEY = "a key that is long enough for every later step to be content with it"
+
+# Run in the step's folder, as a test of the learner's own would: two apps, one person in the first.
+TWO_APPS = """
+import json
+import re
+from app import create_app
+
+apps = [create_app("testing"), create_app("testing")]
+apps[0].config["ONLY_HERE"] = True
+apps[0].jinja_env.globals["ONLY_HERE"] = True
+apps[0].add_url_rule("/only-here", "only_here", lambda: "here")
+
+def fill_in(client, path, **fields):
+    found = re.search(r'name="csrf-token" content="([^"]*)"', client.get(path).text)
+    fields["csrf_token"] = found[1] if found else ""
+    return client.post(path, data=fields, follow_redirects=True)
+
+for app in apps:
+    with app.app_context():
+        app.extensions["sqlalchemy"].create_all()
+clients = [app.test_client() for app in apps]
+person = {"username": "ada", "password": "a long password"}
+fill_in(clients[0], "/auth/register", **person)
+fill_in(clients[0], "/posts/new", title="Only in the first", body="text")
+
+def is_known(client):
+    page = fill_in(client, "/auth/login", **person)
+    return "/auth/logout" in page.text
+
+print(json.dumps({
+    "same": apps[0] is apps[1],
+    "celery": apps[0].extensions["celery"] is apps[1].extensions["celery"],
+    "accounts": [is_known(client) for client in clients],
+    "posts": ["Only in the first" in client.get("/posts/").text for client in clients],
+    "settings": ["ONLY_HERE" in app.config for app in apps],
+    "globals": ["ONLY_HERE" in app.jinja_env.globals for app in apps],
+    "routes": [client.get("/only-here").status_code for client in clients],
+}))
+"""
+
+
+@pytest.fixture(scope="session")
+def two_apps(server) -> dict:
+    result = server.project.python("-c", TWO_APPS)
+    assert result.code == 0, f'create_app("testing") twice: {result}'
+    return json.loads(result.output.splitlines()[-1])
+
+
+def test_each_call_makes_an_app(two_apps):
+    assert not two_apps["same"]
+    assert not two_apps["celery"], "both apps have the same Celery"
+
+
+@pytest.mark.parametrize("what", ["accounts", "posts", "settings", "globals"])
+def test_two_apps_share_nothing(two_apps, what):
+    first, second = two_apps[what]
+    assert first, f"the first app has lost its {what}"
+    assert not second, f"the second app has the {what} of the first"
+
+
+def test_a_route_of_one_app_is_not_in_the_other(two_apps):
+    assert two_apps["routes"] == [200, 404]
+
+
+def test_an_app_for_tests_leaves_the_real_data_alone(project):
+    script = 'from app import create_app; app = create_app("testing"); print(app.testing)'
+    result = project.python(
+        "-c", script + '\nwith app.app_context():\n    app.extensions["sqlalchemy"].create_all()'
+    )
+    assert result.code == 0, str(result)
+    assert result.output.strip().endswith("True"), 'create_app("testing") sets no TESTING'
+    instance = project.folder / "instance"
+    databases = [p.name for p in instance.glob("*") if p.read_bytes()[:6] == b"SQLite"]
+    assert not databases, f"tests write into {databases}, where the real data is"
+
+
+def try_to_start(server, command: tuple[str, ...], **variables: str) -> tuple[bool, str]:
+    """Start a program of the step; return whether it came up, and what it wrote."""
+    port = free_port()
+    words = [sys.executable, *(word.replace("{port}", str(port)) for word in command)]
+    process = server.spawn(words, server.web_log, **variables)
+    try:
+        wait_until(
+            lambda: not process.running or answers(port) or " ready." in process.output,
+            f"`{' '.join(command[1:3])}` starts or ends",
+        )
+        return process.running, process.output
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("command", [FLASK_RUN, GUNICORN, WORKER], ids=lambda words: words[1])
+def test_production_refuses_to_start_without_a_secret_key(server, command):
+    started, output = try_to_start(server, command, APP_CONFIG="production")
+    assert not started, f"`{command[1]}` started in production without SECRET_KEY"
+    assert "SECRET_KEY" in output, f"it does not say what is missing:\n{tail(output)}"
+    assert "Traceback" not in output, f"one clear line would do:\n{tail(output)}"
+
+
+def test_production_starts_with_a_secret_key(server):
+    started, output = try_to_start(
+        server, FLASK_RUN, APP_CONFIG="production", SECRET_KEY=KEY, DATABASE_URL="sqlite:///p.db"
+    )
+    assert started, f"with SECRET_KEY it should start:\n{tail(output)}"
+    started, output = try_to_start(server, FLASK_RUN, APP_CONFIG="no-such-settings")
+    assert not started, "APP_CONFIG may be misspelt, and it starts with other settings"
+    assert "no-such-settings" in output, f"it does not say what is wrong:\n{tail(output)}"
+    server.forget_logs()
+
+
+@pytest.fixture
+def gunicorn(server):
+    """The step served by gunicorn, with the same data as the shared server."""
+    if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
+        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+    with server.beside(GUNICORN) as other:
+        yield other
+
+
+def test_gunicorn_serves_the_app(gunicorn, worker):
+    person = Person(gunicorn).join()
+    number = person.write("Served by gunicorn")
+    assert Browser(gunicorn).get(f"/posts/{number}").heading == "Served by gunicorn"
+    assert person.get("/no-such-page").status == 404
+    with run(person).zip() as archive:
+        assert archive.testzip() is None
+
+
+def test_gunicorn_runs_gevent_workers_and_stops_when_told(gunicorn):
+    visitor = Browser(gunicorn)
+    assert visitor.get("/about").status == 200
+    visitor.close()
+    assert "gevent" in gunicorn.web.output, "gunicorn.conf.py should ask for gevent workers"
+    children = psutil.Process(gunicorn.web.pid).children(recursive=True)
+    assert children, "gunicorn has no worker"
+    assert gunicorn.web.terminate() == 0
+    wait_until(lambda: not any(child.is_running() for child in children), "its workers are gone")
+
+
+def test_the_worker_has_an_app_of_its_own(server):
+    script = "import celery_worker as it; print(sorted(it.celery_app.tasks))"
+    result = server.project.python("-c", script)
+    assert result.code == 0, str(result)
+    assert "export_posts" in result.output, f"the worker does not know the task: {result}"

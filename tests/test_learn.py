@@ -1,0 +1,732 @@
+"""learn.py itself: its commands as a learner types them, and the set-up of .venv.
+
+The commands run in a copy of the repo without .git, as from an unpacked ZIP, so that nothing of the
+learner's is touched. The set-up is tested with its installers replaced: a real one takes long and
+needs a network.
+"""
+
+import ast
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from common import bootstrap
+from common import stack
+from common.diff import source_files
+from common.steps import ROOT
+from common.steps import STEPS
+from tests.support.processes import Log
+from tests.support.processes import Process
+from tests.support.processes import free_port
+from tests.support.processes import new_folder
+from tests.support.processes import remove_folder
+from tests.support.processes import wait_until
+from tests.support.project import tail
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", "tests", "instance", "__pycache__", "*.pyc", ".*_cache"
+)
+# What a step's folder gathers in use, and no lesson is about.
+GATHERED = ("instance/data.sqlite", "app/__pycache__/x.pyc", ".DS_Store", "app/.models.py.swp")
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Copy:
+    """The repo in another folder, whose name has a space, and an environment with little in it."""
+
+    base: Path
+    root: Path
+
+    @property
+    def tmp(self) -> Path:
+        """Where the commands make their temporary files."""
+        return self.base / "tmp"
+
+    def env(self, **variables: str) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.base),
+            "TMPDIR": str(self.tmp),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(self.root),
+            **variables,
+        }
+
+    def command(self, *words: object) -> list[str]:
+        return [sys.executable, "-P", "-m", "common.cli", *map(str, words)]
+
+    def learn(self, *words: object, seconds: float = 60, **variables: str) -> Result:
+        """Run a command of learn.py to its end, from a folder that is not the repo."""
+        done = subprocess.run(
+            self.command(*words),
+            cwd=self.base,
+            env=self.env(**variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=seconds,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words: object, **variables: str) -> "Running":
+        return Running(self, words, variables)
+
+
+class Running:
+    """A command of learn.py that goes on until it is stopped."""
+
+    def __init__(self, copy: Copy, words: tuple[object, ...], variables: dict[str, str]) -> None:
+        self.words = " ".join(map(str, words))
+        log = Log(copy.base / f"{time.monotonic_ns()}.txt")
+        env = copy.env(**variables)
+        self.process = Process(copy.command(*words), cwd=copy.base, env=env, log=log)
+        self.family: list[psutil.Process] = []
+
+    @property
+    def output(self) -> str:
+        return self.process.output
+
+    def wait_for(self, text: str, *, seconds: float = 30) -> None:
+        def seen() -> bool:
+            found = text in self.output
+            if not found and not self.process.running:
+                pytest.fail(f"learn.py {self.words} ended before “{text}”:\n{tail(self.output)}")
+            return found
+
+        wait_until(seen, f"“{text}” from learn.py {self.words}", seconds=seconds)
+        self.family = psutil.Process(self.process.pid).children(recursive=True)
+
+    def send(self, name: str) -> None:
+        """Send a signal; SIGINT goes to the whole group, as Ctrl-C in a terminal does."""
+        if name == "SIGINT":
+            os.killpg(self.process.pid, signal.SIGINT)
+        else:
+            os.kill(self.process.pid, getattr(signal, name))
+
+    def left(self) -> list[str]:
+        """Name what it started and still runs."""
+        return [
+            " ".join(process.cmdline()) or process.name()
+            for process in self.family
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        ]
+
+    def end(self) -> None:
+        self.process.kill()
+        for process in self.family:
+            if process.is_running():
+                process.kill()
+
+
+@pytest.fixture(scope="module")
+def copy() -> Iterator[Copy]:
+    base = new_folder()
+    copy = Copy(base, base / "my copy")
+    shutil.copytree(ROOT, copy.root, ignore=NOT_COPIED)
+    copy.tmp.mkdir()
+    for step in STEPS:
+        for name in GATHERED:
+            file = step_folder(copy, step.number) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"gathered in {step.folder}")
+    yield copy
+    remove_folder(base)
+
+
+@pytest.fixture
+def start(copy: Copy) -> Iterator[Callable[..., Running]]:
+    """Start commands of learn.py that are ended after the test, whatever happened."""
+    started: list[Running] = []
+
+    def start(*words: object, **variables: str) -> Running:
+        started.append(copy.start(*words, **variables))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.end()
+
+
+@pytest.fixture
+def redis_port(tmp_path: Path) -> Iterator[int]:
+    """The port of a Redis that was there before learn.py."""
+    port = free_port()
+    log = Log(tmp_path / "redis.txt")
+    server = Process(stack.redis_command(port, tmp_path), cwd=tmp_path, env={}, log=log)
+    wait_until(lambda: stack.redis_answers(f"redis://127.0.0.1:{port}"), "a Redis that answers")
+    yield port
+    server.kill()
+
+
+def step_folder(copy: Copy, number: int) -> Path:
+    return copy.root / STEPS[number - 1].folder
+
+
+def status_of(port: int) -> int:
+    with urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        return answer.status
+
+
+# -- the table, and words for what cannot be -------------------------------------------------------
+
+
+def test_table_names_every_step_and_what_to_type(copy):
+    code, out, err = copy.learn()
+    assert (code, err) == (0, "")
+    for step in STEPS:
+        assert re.search(rf"{step.number} +{step.folder} +{re.escape(step.idea)}", out), out
+    assert "learn.py run 1" in out
+    assert "\033" not in out, "colour is for terminals only"
+
+
+def test_help_names_every_command(copy):
+    code, out, _ = copy.learn("--help")
+    assert code == 0
+    for name in ("run", "diff", "test", "check", "redis"):
+        assert re.search(rf"^  {name} ", out, re.M), f"{name} is not in:\n{out}"
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["run", "9"], "There is no step “9”"),
+        (["run", "step0"], "could be any of these: step01_hello"),
+        (["run"], "Missing argument 'STEP'. See: learn.py run --help"),
+        (["rum", "1"], "No such command 'rum'"),
+        (["run", "1", "--port", "99999"], "99999"),
+        (["run", "1", "--prot", "5001"], "--port"),
+        (["diff", "1"], "Missing argument 'B'"),
+        (["diff", "2", "3", "app/model.py"], "Did you mean app/models.py?"),
+        (["diff", "2", "3", "instance"], "There is no “instance”"),
+        (["diff", "2", "3", "../step03_login"], "There is no “../step03_login”"),
+        (["check", "2", "--app", "nowhere"], "There is no folder"),
+        (["check", "2", "--app", "."], "holds no app.py, wsgi.py or app/__init__.py"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_is_one_clear_line(copy, words, answer):
+    code, out, err = copy.learn(*words)
+    assert answer in err
+    assert code in (1, 2)
+    assert out == ""
+    assert len(err.splitlines()) == 1, f"one line, not:\n{err}"
+
+
+# -- diff ------------------------------------------------------------------------------------------
+
+
+def test_diff_shows_the_lesson_and_nothing_else(copy):
+    code, out, err = copy.learn("diff", "2", "login")
+    assert (code, err) == (0, "")
+    assert "+++ b/step03_login/app/models.py" in out
+    assert "--- a/step02_blueprints/config.py\n+++ b/step03_login/config.py" in out
+    for name in GATHERED:
+        assert Path(name).name not in out, f"diff shows {name}, which nobody wrote"
+    assert "gathered in" not in out
+    assert "\033" not in out, "colour is for terminals only"
+
+
+def test_diff_shows_what_git_would_track():
+    """With and without .git the same files count, or two learners would read two lessons."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs a clone to compare with")
+    for step in STEPS:
+        listing = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"],
+            cwd=step.path,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        by_git = {line for line in listing.stdout.splitlines() if (step.path / line).exists()}
+        assert set(source_files(step)) == by_git
+
+
+def test_diff_of_one_path(copy):
+    for path in ("config.py", "./config.py", "step03_login/config.py"):
+        code, out, _ = copy.learn("diff", "2", "3", path)
+        assert code == 0
+        assert re.findall(r"^diff --git .*", out, re.M) == [
+            "diff --git a/step02_blueprints/config.py b/step03_login/config.py"
+        ]
+    _, out, _ = copy.learn("diff", "2", "3", "app/templates/auth", "config.py")
+    files = re.findall(r"^diff --git a/\S+ b/step03_login/(\S+)", out, re.M)
+    assert "config.py" in files
+    assert {str(Path(file).parent) for file in files} == {".", "app/templates/auth"}
+
+
+def test_diff_stat(copy):
+    code, out, _ = copy.learn("diff", "2", "3", "--stat")
+    assert code == 0
+    assert re.search(r"config\.py +\| +\d+", out)
+    assert re.search(r"\d+ files changed, \d+ insertions", out)
+    assert "@@" not in out
+
+
+def test_diff_stat_without_changes_of_indentation(copy):
+    code, out, _ = copy.learn("diff", "2", "3", "--stat", "-w")
+    assert code == 0
+    assert re.match(r"\d+ files changed", out.splitlines()[-1].strip()), out
+
+
+def test_diff_without_changes_of_indentation(copy):
+    for number, text in ((1, "def f():\n    return 1\n"), (2, "def f():\n        return 1\n")):
+        (step_folder(copy, number) / "spaces.py").write_text(text)
+    try:
+        assert "+        return 1" in copy.learn("diff", "1", "2", "spaces.py").out
+        assert "return 1" not in copy.learn("diff", "1", "2", "spaces.py", "-w").out
+    finally:
+        for number in (1, 2):
+            (step_folder(copy, number) / "spaces.py").unlink()
+
+
+def test_diff_of_a_step_with_itself(copy):
+    code, out, _ = copy.learn("diff", "3", "3")
+    assert (code, out) == (0, "No difference between step03_login and step03_login.\n")
+
+
+def test_diff_leaves_no_file(copy):
+    copy.learn("diff", "2", "3", "--stat")
+    assert list(copy.tmp.iterdir()) == []
+
+
+def test_diff_without_git_says_how_to_get_it(copy):
+    code, out, err = copy.learn("diff", "2", "3", PATH=str(copy.tmp))
+    assert (code, out) == (1, "")
+    assert "diff needs git: sudo apt install git" in err
+
+
+# -- run -------------------------------------------------------------------------------------------
+
+
+@posix
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143), ("SIGKILL", -9)]
+)
+def test_run_shows_the_page_and_leaves_nothing(start, copy, name, code):
+    """Ctrl-C, kill, a closed window; and kill -9, where its children have to look after it."""
+    port = free_port()
+    other = {"FLASK_APP": "other", "FLASK_RUN_PORT": "1"}  # as a shell's start-up file may have it
+    running = start("run", "1", "--port", port, **other)
+    running.wait_for(f"Open http://127.0.0.1:{port}/")
+    assert status_of(port) == 200
+    assert "web    |  * Running on" in running.output, tail(running.output)
+    assert len(running.family) >= 3, "honcho's helper, flask run and its reloader's child"
+    running.send(name)
+    assert running.process.wait(5) == code
+    wait_until(lambda: not running.left(), "the end of all processes", seconds=5)
+    assert "Traceback" not in running.output
+    assert stack.port_is_free(port)
+
+
+@posix
+def test_run_ends_even_if_stopped_while_it_starts(start):
+    for delay in (0.0, 0.05, 0.1, 0.15):
+        running = start("run", "1", "--port", free_port())
+        helper = wait_until(
+            lambda pid=running.process.pid: psutil.Process(pid).children(recursive=True),
+            "the first process of run 1",
+        )
+        time.sleep(delay)
+        running.family = [*helper, *psutil.Process(running.process.pid).children(recursive=True)]
+        running.send("SIGINT")
+        assert running.process.wait(5) == 130
+        assert running.left() == []
+        assert "Traceback" not in running.output, running.output
+
+
+@posix
+def test_run_stops_everything_if_one_process_ends(start):
+    running = start("run", "1", "--port", free_port())
+    running.wait_for("Open http://")
+    flask = next(process for process in running.family if "flask" in process.cmdline())
+    flask.kill()  # its reloader's child lives on, unless somebody looks after it
+    assert running.process.wait(10) == 1
+    assert "The process “web” ended (by SIGKILL)" in running.output
+    assert running.left() == []
+
+
+@pytest.mark.parametrize("words", [["run", "1"], ["redis"]], ids=" ".join)
+def test_taken_port_is_one_clear_line(copy, words):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        code, out, err = copy.learn(*words, "--port", port)
+    assert (code, out) == (1, "")
+    assert re.match(rf"Port {port} is (taken|held) ", err), err
+    suggested = re.search(r"--port (\d+)", err)
+    assert suggested, f"no other port is suggested: {err}"
+    assert int(suggested[1]) != port
+    assert len(err.splitlines()) == 1
+
+
+@posix
+def test_run_5_brings_redis_and_a_worker_and_ends_them(start, copy):
+    port, url = free_port(), f"redis://localhost:{free_port()}/0"
+    running = start("run", "5", "--port", port, REDIS_URL=url)
+    running.wait_for(" ready.", seconds=60)
+    running.wait_for(f"Open http://127.0.0.1:{port}/")
+    assert f"Redis: none answered at {url}, so one was started" in running.output
+    assert stack.redis_answers(url)
+    assert status_of(port) == 200
+    migrated = running.output.index("migrate | ")
+    assert migrated < running.output.index("web    | "), "migrations come before the web server"
+    names = {process.name() for process in running.family}
+    assert any("valkey" in name for name in names), names
+    running.send("SIGINT")
+    assert running.process.wait(10) == 130
+    assert running.left() == []
+    assert not stack.redis_answers(url)
+    assert "Traceback" not in running.output, tail(running.output)
+    assert running.output.rstrip().endswith("Stopped.")
+    assert list(copy.tmp.iterdir()) == [], "Redis left its folder"
+
+
+@posix
+def test_run_5_uses_the_redis_that_answers(start, redis_port):
+    url = f"redis://127.0.0.1:{redis_port}/0"
+    running = start("run", "5", "--port", free_port(), REDIS_URL=url)
+    running.wait_for(" ready.", seconds=60)
+    assert f"Redis: using the one that answers at {url}" in running.output
+    assert not [process for process in running.family if "valkey" in process.name()]
+    running.send("SIGTERM")  # to learn.py alone, as kill and IDEs send it
+    assert running.process.wait(10) == 143
+    assert running.left() == []
+    assert stack.redis_answers(url), "a Redis that was there before must be there afterwards"
+
+
+@pytest.mark.parametrize(
+    ("url", "answer"),
+    [
+        ("redis://127.0.0.9:1/0", "No Redis answers at REDIS_URL, redis://127.0.0.9:1/0."),
+        ("somewhere", "REDIS_URL is “somewhere”, no address of a Redis"),
+        ("redis://localhost:port/0", "REDIS_URL is “redis://localhost:port/0”, no address"),
+    ],
+)
+def test_run_says_if_the_redis_elsewhere_does_not_answer(copy, url, answer):
+    code, _, err = copy.learn("run", "5", "--port", free_port(), REDIS_URL=url)
+    assert code == 1
+    assert answer in err
+    assert len(err.splitlines()) == 1
+
+
+def test_run_stops_if_the_migration_fails(copy):
+    nowhere = f"sqlite:///{copy.base / 'no' / 'folder' / 'app.db'}"
+    code, out, err = copy.learn("run", "4", "--port", free_port(), DATABASE_URL=nowhere)
+    assert code == 1
+    assert "migrate | " in out, "what flask db upgrade wrote has to be seen"
+    assert "flask db upgrade failed in step04_migrate, so the step was not started" in err
+    assert "web" not in out
+
+
+# -- redis, test, check ----------------------------------------------------------------------------
+
+
+@posix
+def test_redis_runs_in_the_foreground_until_it_is_stopped(start, copy):
+    port = free_port()
+    running = start("redis", "--port", port)
+    wait_until(lambda: stack.redis_answers(f"redis://127.0.0.1:{port}"), "a Redis that answers")
+    assert psutil.Process(running.process.pid).name() == "valkey-server", "it takes our place"
+    again = copy.learn("redis", "--port", port)
+    assert again.code == 0
+    assert f"A Redis answers at redis://127.0.0.1:{port}/0 already" in again.out
+    running.send("SIGINT")
+    running.process.wait(5)
+    assert not stack.redis_answers(f"redis://127.0.0.1:{port}")
+
+
+SUITE = """
+import os, pytest
+
+def test_it(pytestconfig):
+    print("asked for", pytestconfig.option.step, pytestconfig.option.app)
+    assert os.environ.get("APP") != "wrong", "the page has no title"
+"""
+SUITE_OPTIONS = """
+def pytest_addoption(parser):
+    parser.addoption("--step")
+    parser.addoption("--app")
+"""
+
+
+@pytest.fixture
+def suite(copy: Copy) -> Iterator[Path]:
+    """A suite of one test in place of the real one, which takes long."""
+    tests = copy.root / "tests"
+    tests.mkdir()
+    (tests / "test_it.py").write_text(SUITE)
+    (tests / "conftest.py").write_text(SUITE_OPTIONS)
+    # The real one has marks and plugins in it that this suite knows nothing of.
+    settings = (copy.root / "pyproject.toml").read_text()
+    (copy.root / "pyproject.toml").write_text("[tool.pytest]\ntestpaths = ['tests']\n")
+    yield tests
+    shutil.rmtree(tests)
+    (copy.root / "pyproject.toml").write_text(settings)
+
+
+def test_test_hands_all_arguments_to_pytest(copy, suite):
+    code, out, _ = copy.learn("test", "-s", "-k", "it", "--step", "3", "--help-me")
+    assert code == 4
+    assert "unrecognized arguments: --help-me" in copy.learn("test", "--help-me").err
+    code, out, _ = copy.learn("test", "-s", "-k", "it", "--step", "3")
+    assert code == 0
+    assert "asked for 3 None" in out
+    assert "1 passed" in out.splitlines()[-1]
+    assert copy.learn("test", APP="wrong").code == 1
+
+
+def test_check_asks_for_one_step_and_says_what_is_next(copy, suite):
+    code, out, _ = copy.learn("check", "login")
+    assert code == 0
+    assert "Our app keeps what step 3 promises. Next: python3 learn.py diff 3 4" in out
+    code, out, _ = copy.learn("check", "6")
+    assert code == 0
+    assert "diff" not in out, "there is no step 7"
+
+
+def test_check_of_the_learners_own_app(copy, suite):
+    mine = copy.base / "my app"
+    mine.mkdir()
+    (mine / "app.py").touch()
+    code, out, err = copy.learn("check", "1", "--app", "my app", APP="wrong")
+    assert code == 1, err
+    assert f"asked for 1 {mine}" in out
+    assert "the page has no title" in out
+    assert "Your app does not keep all that step 1 promises yet" in out.splitlines()[-1]
+    assert f'learn.py check 1 --app "{mine}"' in out.splitlines()[-1]
+
+
+# -- learn.py, the file ----------------------------------------------------------------------------
+
+
+def test_old_python_can_read_learn_py_and_gets_an_answer():
+    ast.parse((ROOT / "learn.py").read_text("ascii"), feature_version=(3, 4))
+    pretend = (
+        "import runpy, sys; sys.version_info = (3, 7, 17);"
+        f"runpy.run_path({str(ROOT / 'learn.py')!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", pretend], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("Study Log needs Python 3.11 or newer, and this is Python 3.7.")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@posix
+def test_learn_py_hands_over_whatever_the_environment_is(copy, monkeypatch):
+    """From another folder with a common/ of its own, in a shell that is set for another project."""
+    make_venv_of_this_python(copy, monkeypatch)
+    elsewhere = copy.base / "elsewhere"
+    (elsewhere / "common").mkdir(parents=True)
+    for name in ("common/__init__.py", "common/cli.py", "click.py"):
+        (elsewhere / name).write_text("raise SystemExit('the wrong file was imported')")
+    env = copy.env(PYTHONPATH=str(elsewhere), VIRTUAL_ENV="/nowhere", PYTHONSAFEPATH="1")
+    done = subprocess.run(
+        f'exec "{sys.executable}" "{copy.root / "learn.py"}" diff 1 1 <&-',  # and no standard input
+        shell=True,
+        cwd=elsewhere,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "No difference between step01_hello and step01_hello.\n"
+
+
+def make_venv_of_this_python(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the copy a .venv that is set up, without an installation."""
+    venv = copy.root / ".venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(sys._base_executable)
+    shutil.copy(Path(sys.prefix, "pyvenv.cfg"), venv)
+    (venv / "lib").symlink_to(Path(sys.prefix, "lib"))
+    monkeypatch.setattr(bootstrap, "ROOT", copy.root)
+    (venv / ".learn-stamp").write_text(bootstrap._wanted_stamp())
+
+
+# -- the set-up of .venv ---------------------------------------------------------------------------
+
+
+class Installers:
+    """Stand in for venv, pip and uv; ``called`` tells which were, ``failing`` which cannot."""
+
+    def __init__(self) -> None:
+        self.called: list[str] = []
+        self.failing: dict[str, BaseException] = {}
+        self.pause = 0.0
+
+    def call(self, what: str, argv: list[str], env: dict[str, str] | None = None) -> None:
+        words = list(map(str, argv))
+        tool = words[words.index("-m") + 1]
+        tool = "pip install uv" if words[-1] == "uv" else tool
+        self.called.append(tool)
+        if tool == "venv":
+            bootstrap.PYTHON.parent.mkdir()
+            bootstrap.PYTHON.touch()
+        time.sleep(self.pause)
+        if tool in self.failing:
+            raise self.failing[tool]
+
+
+EVERYTHING = ["venv", "pip install uv", "uv"]
+
+
+@pytest.fixture
+def installers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installers:
+    """A repo that needs one package, and installers that only write down what they are asked."""
+    installers = Installers()
+    (tmp_path / "requirements.txt").write_text("flask==3.1.3\n")
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    venv = tmp_path / ".venv"
+    for name, value in {
+        "ROOT": tmp_path,
+        "VENV": venv,
+        "PYTHON": venv / "bin" / "python",
+        "STAMP": venv / ".learn-stamp",
+        "LOCK": venv / ".learn-lock",
+        "_call": installers.call,
+        "_uv_environment": lambda pip: {},
+        "_python_works": lambda: bootstrap.PYTHON.exists(),
+    }.items():
+        monkeypatch.setattr(bootstrap, name, value)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    return installers
+
+
+def set_up_again(installers: Installers) -> list[str]:
+    """Return what the next call of learn.py would install."""
+    installers.called.clear()
+    if not bootstrap.is_set_up():
+        bootstrap.set_up()
+    assert bootstrap.is_set_up()
+    return installers.called.copy()
+
+
+def test_first_use_sets_up_and_the_second_does_not(installers, capsys):
+    assert set_up_again(installers) == EVERYTHING
+    assert "Setting up .venv, this once" in capsys.readouterr().err
+    assert set_up_again(installers) == []
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "pyproject.toml"])
+def test_changed_pins_are_installed_into_what_is_there(installers, tmp_path, file):
+    set_up_again(installers)
+    (tmp_path / file).write_text("something-else==1\n")
+    assert set_up_again(installers) == ["pip install uv", "uv"]
+
+
+def test_moved_repo_or_other_python_is_set_up_anew(installers, tmp_path, monkeypatch):
+    set_up_again(installers)
+    (bootstrap.VENV / "old").mkdir()
+    stamp = bootstrap.STAMP.read_text()
+    bootstrap.STAMP.write_text(stamp.replace(str(tmp_path), "/where/it/was"))
+    assert set_up_again(installers) == EVERYTHING
+    assert not (bootstrap.VENV / "old").exists(), "the old .venv has to go first"
+    bootstrap.STAMP.write_text(stamp.replace("\n3.", "\n2."))
+    assert set_up_again(installers) == EVERYTHING
+
+
+def test_python_that_went_away_is_set_up_anew(installers):
+    set_up_again(installers)
+    bootstrap.PYTHON.unlink()
+    shutil.rmtree(bootstrap.PYTHON.parent)
+    assert set_up_again(installers) == EVERYTHING
+
+
+def test_venv_made_by_hand_is_kept_and_filled(installers):
+    bootstrap.PYTHON.parent.mkdir(parents=True)
+    bootstrap.PYTHON.touch()
+    assert set_up_again(installers) == ["pip install uv", "uv"]
+
+
+@pytest.mark.parametrize("tool", EVERYTHING)
+def test_interrupted_set_up_begins_again(installers, tool):
+    installers.failing[tool] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        bootstrap.set_up()
+    assert not bootstrap.is_set_up()
+    installers.failing.clear()
+    assert set_up_again(installers) == EVERYTHING
+
+
+@pytest.mark.parametrize("tool", ["pip install uv", "uv"])
+def test_pip_takes_over_where_uv_fails(installers, tool):
+    installers.failing[tool] = bootstrap.SetupError("no such thing here")
+    called = set_up_again(installers)
+    assert called[-2:] == [tool, "pip"]
+
+
+def test_nothing_is_set_up_where_pip_fails_too(installers):
+    installers.failing["uv"] = installers.failing["pip"] = bootstrap.SetupError("no network")
+    with pytest.raises(bootstrap.SetupError, match="no network"):
+        bootstrap.set_up()
+    assert not bootstrap.is_set_up()
+
+
+@posix
+def test_two_at_once_set_up_once(installers, capsys):
+    installers.pause = 0.2
+    threads = [threading.Thread(target=bootstrap.set_up) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert installers.called == EVERYTHING
+    assert "Another learn.py is setting up .venv; waiting for it." in capsys.readouterr().err
+
+
+def test_missing_venv_names_the_command_that_installs_it(installers, monkeypatch):
+    monkeypatch.setattr(bootstrap.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(bootstrap.SetupError, match="sudo apt install python3-venv"):
+        bootstrap.set_up()
+
+
+def test_failing_tool_shows_its_last_lines_and_what_to_do(capsys):
+    noise = "for n in range(99): print('line', n)\nraise SystemExit(3)"
+    with pytest.raises(bootstrap.SetupError) as failure:
+        bootstrap._call("the packages", [sys.executable, "-c", noise])
+    message = str(failure.value)
+    assert "Setting up failed at the packages:" in message
+    assert "line 98" in message
+    assert "line 80" not in message, "the last lines are enough"
+    assert "index-url" in message
+
+
+def test_uv_uses_the_index_that_pip_is_set_to(tmp_path, monkeypatch):
+    config = tmp_path / "pip.conf"
+    config.write_text("[global]\nindex-url = https://mirror.example/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    pip = [sys.executable, "-I", "-m", "pip"]
+    assert bootstrap._uv_environment(pip)["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+    monkeypatch.setenv("PIP_INDEX_URL", "https://nearer.example/simple")
+    assert bootstrap._uv_environment(pip)["UV_DEFAULT_INDEX"] == "https://nearer.example/simple"
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://own.example/simple")
+    assert bootstrap._uv_environment(pip)["UV_DEFAULT_INDEX"] == "https://own.example/simple"

@@ -1,0 +1,239 @@
+"""The schema changes, in both directions, and the rows stay."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from common.steps import STEPS
+from common.steps import Step
+from tests.conftest import source_of
+from tests.support.browser import Browser
+from tests.support.browser import Person
+from tests.support.project import Project
+from tests.support.server import Server
+
+pytestmark = pytest.mark.since(4)
+
+USER = "SELECT id, username, password_hash, created_at FROM user ORDER BY id"
+POST = "SELECT id, title, body, created_at, author_id FROM post ORDER BY id"
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database file with a few users and posts in it."""
+
+    name: str
+    content: bytes
+
+    def put_into(self, project: Project) -> None:
+        instance = project.folder / "instance"
+        instance.mkdir(exist_ok=True)
+        (instance / self.name).write_bytes(self.content)
+
+
+@pytest.fixture(scope="session")
+def filled_project(step: Step, pytestconfig: pytest.Config) -> Iterator[tuple[Project, Database]]:
+    """A copy of the step whose database is at the last revision and has rows."""
+    project = Project(step, source_of(step, pytestconfig))
+    try:
+        project.flask("db", "upgrade")
+        for name in ("ada", "ben"):
+            project.flask("seed", "--username", name, "--password", "12345678", "--posts", "3")
+        yield project, Database(project.database.name, project.database.read_bytes())
+    finally:
+        project.close()
+
+
+@pytest.fixture
+def filled(filled_project: tuple[Project, Database]) -> Project:
+    """The same for each test, whatever the one before did to it."""
+    project, database = filled_project
+    database.put_into(project)
+    return project
+
+
+def rows(project: Project) -> tuple[list, list]:
+    return project.rows(USER), project.rows(POST)
+
+
+def columns(project: Project, table: str) -> set[str]:
+    return {row["name"] for row in project.rows(f"PRAGMA table_info({table})")}
+
+
+def indexes(project: Project, table: str) -> list[str]:
+    return [row["name"] for row in project.rows(f"PRAGMA index_list({table})")]
+
+
+def test_a_new_database_gets_the_schema_of_the_models(project):
+    project.flask("db", "upgrade")
+    check = project.try_flask("db", "check")
+    assert check.code == 0, f"the models have what no revision makes: {check}"
+    assert "head" in project.flask("db", "current").output
+
+
+def test_migrate_finds_nothing_left_to_do(filled):
+    versions = filled.folder / "migrations" / "versions"
+    before = sorted(path.name for path in versions.glob("*.py"))
+    result = filled.flask("db", "migrate", "-m", "nothing")
+    assert "No changes" in result.output, str(result)
+    assert sorted(path.name for path in versions.glob("*.py")) == before
+
+
+def test_all_the_way_down_and_up_again(filled):
+    filled.flask("db", "downgrade", "base")
+    left = {row["name"] for row in filled.rows(TABLES)} - {"alembic_version"}
+    assert not left, f"`flask db downgrade base` left these tables: {left}"
+    filled.flask("db", "upgrade")
+    filled.flask("db", "check")
+
+
+def test_accounts_and_posts_survive_one_step_down_and_up(own_server):
+    person = Person(own_server).join()
+    number = person.write("Still there")
+    own_server.web.kill()
+    own_server.project.flask("db", "downgrade")
+    own_server.project.flask("db", "upgrade")
+    own_server.start_web()
+    assert person.come_back().get(f"/posts/{number}").heading == "Still there"
+
+
+@pytest.mark.ours
+def test_rows_survive_down_to_the_first_revision_and_up_again(filled):
+    before = rows(filled)
+    assert len(before[0]) == 2
+    assert len(before[1]) == 6
+    filled.flask("db", "downgrade", "0001")
+    assert rows(filled) == before, "`flask db downgrade 0001` changed rows"
+    assert "is_admin" not in columns(filled, "user")
+    filled.flask("db", "upgrade")
+    assert rows(filled) == before, "`flask db upgrade` changed rows"
+    assert "is_admin" in columns(filled, "user")
+    left = [row["name"] for row in filled.rows(TABLES) if "_alembic_tmp" in row["name"]]
+    assert not left, f"a batch was not finished: {left}"
+
+
+@pytest.mark.ours
+@pytest.mark.since(4, until=4)  # later steps have the very same revisions
+def test_a_column_with_an_index_comes_and_goes_and_rows_stay(filled):
+    before = rows(filled)
+    assert "language" not in columns(filled, "post")
+    filled.flask("db", "downgrade", "0003")
+    assert "language" in columns(filled, "post")
+    assert "ix_post_language" in indexes(filled, "post")
+    assert rows(filled) == before, "revision 0004, downwards, changed rows"
+    with filled.sqlite() as database:
+        database.execute("UPDATE post SET language = 'zh' WHERE id = 1")
+    filled.flask("db", "downgrade", "0002")
+    assert "language" not in columns(filled, "post")
+    assert rows(filled) == before, "revision 0003, downwards, changed rows"
+    filled.flask("db", "upgrade", "0003")
+    languages = filled.rows("SELECT DISTINCT language FROM post")
+    assert languages == [{"language": "en"}], "a new NOT NULL column needs a value for old rows"
+    assert rows(filled) == before, "revision 0003 changed rows"
+    filled.flask("db", "upgrade", "0004")
+    assert "language" not in columns(filled, "post")
+    assert "ix_post_language" not in indexes(filled, "post")
+    assert rows(filled) == before, "revision 0004 changed rows"
+
+
+@pytest.mark.ours
+def test_the_constraints_have_names(filled):
+    """Batch mode copies a table, and knows only what has a name."""
+    for row in filled.rows("SELECT name, sql FROM sqlite_master WHERE type = 'table'"):
+        if row["name"] in ("user", "post"):
+            assert f"pk_{row['name']}" in row["sql"], row["sql"]
+    posts = filled.rows("SELECT sql FROM sqlite_master WHERE name = 'post'")[0]["sql"]
+    assert "fk_post_author_id_user" in posts, f"the foreign key was lost or has no name: {posts}"
+    assert "ix_post_author_id" in indexes(filled, "post"), "batch mode lost an index"
+    with pytest.raises(sqlite3.IntegrityError), filled.sqlite() as database:
+        database.execute(
+            "INSERT INTO user SELECT 99, username || 'x', name_key, password_hash, "
+            "created_at, is_admin FROM user LIMIT 1"
+        )
+
+
+@dataclass(frozen=True)
+class Legacy:
+    """What somebody has who followed step 3: a database with their account and posts."""
+
+    database: Database
+    username: str
+    password: str
+    posts: dict[int, str]
+
+
+@pytest.fixture(scope="session")
+def legacy() -> Legacy:
+    step = STEPS[2]
+    server = Server(step, step.path)
+    try:
+        person = Person(server.start())
+        person.join()
+        posts = {person.write(title): title for title in ("Old one", "Old two", "Old 学习 📚")}
+        server.stop()
+        path: Path = server.project.database
+        database = Database(path.name, path.read_bytes())
+        return Legacy(database, person.username, person.password, posts)
+    finally:
+        server.close()
+
+
+@pytest.mark.ours
+def test_a_database_of_step_3_is_taken_over(idle_server, legacy):
+    legacy.database.put_into(idle_server.project)
+    idle_server.project.flask("db", "stamp", "0001")
+    idle_server.project.flask("db", "upgrade")
+    idle_server.project.flask("db", "check")
+    idle_server.start(upgrade=False)
+    browser = Browser(idle_server)
+    browser.login(legacy.username, legacy.password)
+    assert browser.is_logged_in(), "the account of step 3 is not there any more"
+    listed = browser.get("/posts/").post_ids()
+    assert listed == sorted(legacy.posts, reverse=True)
+    for number, title in legacy.posts.items():
+        assert browser.get(f"/posts/{number}").heading == title
+    page = browser.submit(f"/posts/{listed[0]}/edit", title="Edited", body="in the new step")
+    assert page.heading == "Edited", f"{page}; an old post should still be its author's"
+
+
+def test_before_the_upgrade_pages_say_what_to_do(idle_server):
+    idle_server.start(upgrade=False)
+    visitor = Browser(idle_server)
+    page = visitor.get("/posts/")
+    assert page.status == 503, f"{page}; without its tables the page should be 503"
+    assert page.is_html
+    assert "flask db upgrade" in page.words, f"{page} does not name `flask db upgrade`"
+    assert "Traceback" not in page.text
+    page = visitor.register("ada", "a long password")
+    assert page.status == 503, f"{page}; without its tables the page should be 503"
+    assert visitor.get("/about").status == 200, "/about needs no database"
+    idle_server.forget_logs()  # the log may say in full what the database answered
+    idle_server.project.flask("db", "upgrade")
+    assert visitor.get("/posts/").status == 200
+    assert visitor.register("ada", "a long password").status == 200
+
+
+def test_make_admin_finds_nobody(project):
+    project.flask("db", "upgrade")
+    result = project.try_flask("make-admin", "nobody-of-that-name")
+    assert result.code != 0, str(result)
+    assert "nobody-of-that-name" in result.output, f"which name was unknown? {result}"
+    assert "Traceback" not in result.output, str(result)
+
+
+def test_make_admin_takes_a_user(server, join):
+    person = join()
+    result = server.project.flask("make-admin", person.username)
+    assert person.username in result.output, f"no word that it worked: {result}"
+    assert person.is_logged_in()
+
+
+@pytest.mark.ours
+def test_only_make_admin_makes_an_admin(filled):
+    filled.flask("make-admin", "ben")
+    admins = filled.rows("SELECT username FROM user WHERE is_admin")
+    assert admins == [{"username": "ben"}]

@@ -1,0 +1,240 @@
+"""What every page keeps to, and the pages that are there from the first step on."""
+
+import re
+from urllib.parse import quote
+from urllib.parse import urljoin
+from urllib.parse import urlsplit
+
+import pytest
+
+from common.steps import Step
+from tests.support import hostile
+from tests.support.browser import Browser
+from tests.support.browser import Page
+from tests.support.browser import Person
+from tests.support.browser import walk
+from tests.support.server import Server
+
+pytestmark = pytest.mark.since(1)
+
+# Where a page names something that the browser fetches by itself.
+FETCHED = (
+    ("link", "href"),
+    ("script", "src"),
+    ("img", "src"),
+    ("source", "src"),
+    ("iframe", "src"),
+    ("object", "data"),
+    ("form", "action"),
+)
+
+
+@pytest.fixture(scope="session")
+def site(server: Server, step: Step) -> list[tuple[str, str, Page]]:
+    """All that a visitor gets to by links, then all that somebody with a post gets to."""
+    found = list(walk(Browser(server)))
+    missing = Browser(server).get("/no-such-page")
+    found.append(("the address bar", "/no-such-page", missing))
+    if step.number >= 2:
+        person = Person(server).join()
+        person.write(body="# Heading\n\nSome `code` and a list:\n\n- one\n- two\n")
+        found += walk(person)
+    return found
+
+
+@pytest.fixture(scope="session")
+def pages(site: list[tuple[str, str, Page]]) -> list[Page]:
+    """The HTML pages among them. Those below /api/ are made by tools and look as they like."""
+    return [page for _, link, page in site if page.is_html and not link.startswith("/api/")]
+
+
+def faults(pages: list[Page], is_right) -> list[Page]:
+    return [page for page in pages if not is_right(page)]
+
+
+def test_every_link_leads_somewhere(site):
+    broken = [
+        f"{source} links to {link}, which answers {page.status}"
+        for source, link, page in site
+        if page.status >= 400 and source != "the address bar"
+    ]
+    assert not broken, "\n".join(broken)
+    assert site[0][2].status == 200, f"{site[0][2]}; the start page should be there"
+    for path in ("/posts/", "/about", "/hello/"):
+        assert any(link.startswith(path) for _, link, _ in site), f"no link leads to {path}"
+
+
+def test_every_page_says_that_it_is_html5(pages):
+    bad = faults(pages, lambda page: page.text.lstrip().lower().startswith("<!doctype html>"))
+    assert not bad, f"these pages do not begin with <!doctype html>: {bad}"
+
+
+def test_every_page_names_its_language(pages):
+    bad = faults(pages, lambda page: page.soup.html and page.soup.html.get("lang"))
+    assert not bad, f"these pages have no <html lang=…>, which screen readers need: {bad}"
+
+
+def test_every_page_has_a_title(pages):
+    bad = faults(pages, lambda page: page.soup.title and page.soup.title.get_text(strip=True))
+    assert not bad, f"these pages have no <title>, or an empty one: {bad}"
+
+
+def test_every_page_has_one_h1(pages):
+    bad = faults(pages, lambda page: len(page.soup("h1")) == 1 and page.heading)
+    assert not bad, f"these pages have no <h1>, an empty one or several: {bad}"
+
+
+def test_every_page_has_a_nav(pages):
+    bad = faults(pages, lambda page: page.soup.select("nav a[href]"))
+    assert not bad, f"these pages have no <nav> with links in it: {bad}"
+
+
+def test_every_field_has_a_label(pages):
+    bad = [
+        f"{page} has no label for <{field.name} name={field.get('name')}>"
+        for page in pages
+        for field in page.fields
+        if not (
+            field.get("aria-label")
+            or field.get("aria-labelledby")
+            or field.find_parent("label")
+            or (field.get("id") and page.soup.find("label", {"for": field["id"]}))
+        )
+    ]
+    assert not bad, "\n".join(bad)
+
+
+def test_no_id_is_given_twice(pages):
+    for page in pages:
+        ids = [tag["id"] for tag in page.soup.find_all(id=True)]
+        twice = {name for name in ids if ids.count(name) > 1}
+        assert not twice, f"{page} uses these ids more than once: {twice}"
+
+
+def test_all_that_a_page_fetches_comes_from_here(site, visitor):
+    fetched = {
+        (urljoin(page.url, tag[attribute]), link)
+        for _, link, page in site
+        if page.is_html
+        for name, attribute in FETCHED
+        for tag in page.soup(name, {attribute: True})
+        if name != "form" and not tag[attribute].startswith("data:")
+    }
+    assert fetched, "no page has a stylesheet"
+    here = urlsplit(visitor.server.url).netloc
+    strangers = [f"{link} fetches {url}" for url, link in fetched if urlsplit(url).netloc != here]
+    assert not strangers, "\n".join(strangers)
+    for url in {url for url, _ in fetched}:
+        parts = urlsplit(url)
+        page = visitor.get(f"{parts.path}?{parts.query}")
+        users = sorted(link for used, link in fetched if used == url)
+        assert page.status == 200, f"{page}, but it is used by {users}"
+        if page.headers.get("Content-Type", "").startswith("text/css"):
+            far = re.findall(r"""(?:url\(|@import)\s*["']?(?:https?:)?//[^"')]*""", page.text)
+            assert not far, f"{parts.path} fetches from elsewhere: {far}"
+
+
+def test_forms_are_sent_to_this_server(site):
+    for _, link, page in site:
+        for form in page.soup("form", action=True) if page.is_html else ():
+            there = urlsplit(urljoin(page.url, form["action"]))
+            assert there.netloc == urlsplit(page.url).netloc, f"{link} sends a form to {there}"
+
+
+def test_home_is_html(visitor):
+    page = visitor.get("/")
+    assert page.status == 200
+    assert page.is_html, f"{page} with the type {page.headers.get('Content-Type')}"
+
+
+def test_hello_greets(visitor):
+    page = visitor.get("/hello/")
+    assert page.status == 200
+    assert "Hello" in page.words, f"{page} without “Hello” in it"
+
+
+def test_hello_greets_by_name(visitor):
+    page = visitor.get("/hello/Ada")
+    assert page.status == 200
+    assert "Hello, Ada" in page.words, f"{page} without “Hello, Ada” in it"
+
+
+def test_hello_takes_the_greeting_from_the_query(visitor):
+    page = visitor.get("/hello/Ada?greeting=Good+morning")
+    assert "Good morning, Ada" in page.words, f"{page} without “Good morning, Ada” in it"
+
+
+@pytest.mark.parametrize(
+    "name", ["Zoë", "李雷", "👩🏽‍💻", "Ada Lovelace", "Ada+Bob", "100%", "a;b"]
+)
+def test_hello_greets_everybody(visitor, name):
+    page = visitor.get(f"/hello/{quote(name, safe='')}")
+    assert page.status == 200
+    assert f"Hello, {name}" in page.words, f"{page} without “Hello, {name}” in it"
+
+
+@pytest.mark.parametrize(
+    "markup", ["<script>alert(1)", "<b>Ada", "<img src=x onerror=alert(1)>", "{{ 7*7 }}"]
+)
+def test_hello_shows_markup_as_text(visitor, markup):
+    path = f"/hello/{quote(markup, safe='')}?greeting={quote(markup)}"
+    page = visitor.get(path)
+    assert page.status == 200
+    assert page.words.count(markup) >= 2, (
+        f"{page}, but {markup} is not shown as it was typed: is it escaped, once?"
+    )
+    ran = page.soup.find(onerror=True) or page.soup.find("script", string="alert(1)")
+    assert not ran, f"{page} runs what the URL says: {ran}"
+
+
+def test_about_has_no_slash(visitor):
+    assert visitor.get("/about").status == 200
+    page = visitor.get("/about/", follow=False)
+    assert page.status == 404, (
+        f"GET /about/ answered {page.status}; the rule '/about' without a trailing slash "
+        "makes it 404"
+    )
+
+
+def test_posts_has_a_slash(visitor):
+    page = visitor.get("/posts", follow=False)
+    assert page.status == 308, (
+        f"GET /posts answered {page.status}; the rule '/posts/' with a trailing slash "
+        "makes it a redirect, 308"
+    )
+    assert urlsplit(page.headers["Location"]).path == "/posts/"
+    assert visitor.get("/posts").status == 200
+
+
+def test_a_post_has_a_page(server, step, visitor, request):
+    if step.number >= 2:  # before that, posts stand in the file
+        request.getfixturevalue("person").write()
+    numbers = visitor.get("/posts/").post_ids()
+    assert numbers, "/posts/ links to no post such as /posts/1"
+    page = visitor.get(f"/posts/{numbers[0]}")
+    assert page.status == 200
+    assert page.heading
+
+
+@pytest.mark.parametrize("number", hostile.BAD_NUMBERS)
+def test_a_post_that_is_not_there_is_404(visitor, number):
+    page = visitor.get(f"/posts/{number}")
+    assert page.status == 404, f"{page}; there is no such post, so it should be 404"
+
+
+@pytest.mark.parametrize("path", ["/no-such-page", "/posts/999999999", "/about/", "/hello/a/b"])
+def test_what_is_not_found_has_the_look_of_the_site(visitor, path):
+    page = visitor.get(path)
+    assert page.status == 404
+    assert page.is_html
+    assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+    home = visitor.get("/")
+    styles = {tag.get("href") for tag in home.soup("link", rel="stylesheet")}
+    assert styles == {tag.get("href") for tag in page.soup("link", rel="stylesheet")}, (
+        f"{page} with other stylesheets than the start page"
+    )
+
+
+def test_a_method_that_is_not_there_is_405(visitor):
+    page = visitor.post("/about", data={"a": "b"})
+    assert page.status in (400, 405), f"{page}; /about takes no POST"

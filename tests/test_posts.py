@@ -1,0 +1,185 @@
+"""Posts: write, read, change, delete, page through."""
+
+import pytest
+
+from tests.support import hostile
+from tests.support.browser import new_name
+
+pytestmark = pytest.mark.since(2)
+
+PER_PAGE = 20
+
+
+def test_a_post_is_published(person, visitor):
+    number = person.write("On routes", "A function answers a URL.")
+    page = visitor.get(f"/posts/{number}")
+    assert page.heading == "On routes"
+    assert "A function answers a URL." in page.words
+    assert person.username in page.words, f"{page} does not say who wrote it"
+    assert number in visitor.get("/posts/").post_ids(), "/posts/ does not list the new post"
+
+
+def test_writing_takes_a_login(visitor):
+    before = visitor.get("/posts/").post_ids()
+    token = visitor.get("/").csrf_token or ""
+    page = visitor.post(
+        "/posts/new",
+        {"title": "Anonymous", "body": "text", "csrf_token": token},
+        headers={"X-CSRFToken": token},
+    )
+    assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
+    assert visitor.get("/posts/").post_ids() == before, "a visitor could write a post"
+
+
+def test_markup_in_a_post_is_shown_as_text(person, visitor):
+    markup = "<script>alert(1)</script> <img src=x onerror=alert(1)>"
+    number = person.write(f"Title {markup}", f"Text {markup}")
+    for path in (f"/posts/{number}", "/posts/"):
+        page = visitor.get(path)
+        assert markup in page.words, f"{page} does not show the markup as it was typed"
+        assert not page.soup.find(onerror=True), f"{page} runs what somebody wrote"
+        scripts = [script.get_text() for script in page.soup("script")]
+        assert "alert(1)" not in scripts, f"{page} runs what somebody wrote"
+
+
+def test_markdown_is_shown_as_html(person, visitor):
+    number = person.write(body="Some *stress* and `code`.\n\n- one\n- two\n")
+    page = visitor.get(f"/posts/{number}")
+    assert page.soup.find("em", string="stress"), f"{page} shows *stress* without <em>"
+    assert page.soup.find("code", string="code"), f"{page} shows `code` without <code>"
+    assert page.soup.find("li", string="two"), f"{page} shows a list without <li>"
+
+
+@pytest.mark.parametrize(
+    "link", ["[x](javascript:alert(1))", "[x](<java\nscript:alert(1)>)", "<javascript:alert(1)>"]
+)
+def test_a_link_in_a_post_runs_no_script(person, visitor, link):
+    page = visitor.get(f"/posts/{person.write(body=link)}")
+    hrefs = [tag["href"].lower() for tag in page.soup("a", href=True)]
+    assert not [href for href in hrefs if href.startswith("javascript:")], f"{page} has {link}"
+
+
+def test_new_posts_come_first(person):
+    numbers = [person.write() for _ in range(3)]
+    listed = person.get("/posts/").post_ids()
+    assert listed[:3] == numbers[::-1], f"written as {numbers}, but listed as {listed[:3]}"
+
+
+def test_what_was_typed_is_not_lost_when_a_post_is_refused(person):
+    page = person.submit("/posts/new", title="", body="A long text that took an hour")
+    assert page.messages, f"{page}, but no message says what is wrong"
+    assert "A long text that took an hour" in page.text, f"{page} has lost the text"
+
+
+@pytest.mark.since(3)
+def test_an_author_edits(person, visitor):
+    number = person.write("Draft", "First thoughts")
+    form = person.get(f"/posts/{number}/edit")
+    assert "First thoughts" in form.text, f"{form} does not begin with the present text"
+    page = person.submit(f"/posts/{number}/edit", title="Final", body="Second thoughts")
+    assert page.status == 200
+    page = visitor.get(f"/posts/{number}")
+    assert page.heading == "Final"
+    assert "Second thoughts" in page.words
+
+
+@pytest.mark.since(3)
+def test_an_author_deletes(person, visitor):
+    number = person.write()
+    page = person.submit(f"/posts/{number}", to=f"/posts/{number}/delete")
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert visitor.get(f"/posts/{number}").status == 404
+    assert number not in visitor.get("/posts/").post_ids()
+
+
+@pytest.mark.since(3)
+def test_deleting_takes_a_post(person):
+    number = person.write()
+    assert person.get(f"/posts/{number}/delete").status == 405
+    assert person.get(f"/posts/{number}").status == 200
+
+
+@pytest.mark.since(3)
+def test_others_cannot_edit_or_delete(join, visitor):
+    author, other = join(), join()
+    number = author.write("Mine", "my words")
+    assert other.get(f"/posts/{number}/edit").status == 403
+    for path in (f"/posts/{number}/edit", f"/posts/{number}/delete"):
+        page = other.api("POST", path, data={"title": "Yours", "body": "your words"})
+        assert page.status == 403, f"{page}; only its author may change a post"
+        assert f"/posts/{number}/edit" not in other.get(f"/posts/{number}").links()
+    page = visitor.get(f"/posts/{number}")
+    assert page.heading == "Mine"
+    assert "my words" in page.words
+
+
+@pytest.mark.since(3)
+def test_visitors_are_sent_to_the_login(person, visitor):
+    number = person.write("Mine")
+    page = visitor.get(f"/posts/{number}/edit")
+    assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
+    for path in (f"/posts/{number}/edit", f"/posts/{number}/delete"):
+        page = visitor.api("POST", path, data={"title": "Yours", "body": "your words"})
+        assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
+    assert visitor.get(f"/posts/{number}").heading == "Mine"
+
+
+@pytest.mark.since(3)
+@pytest.mark.parametrize("what", ["edit", "delete"])
+def test_a_post_that_is_not_there_cannot_be_changed(person, what):
+    gone = person.write()
+    assert person.api("POST", f"/posts/{gone}/delete").status == 200
+    for number in (gone, "9" * 30):
+        page = person.api("POST", f"/posts/{number}/{what}", data={"title": "a", "body": "b"})
+        assert page.status == 404
+
+
+@pytest.mark.since(3)
+def test_seed_makes_somebody_with_posts(server, visitor):
+    name = new_name("seed")
+    server.project.flask("seed", "--username", name, "--password", "seed password", "--posts", "45")
+    visitor.login(name, "seed password")
+    assert visitor.is_logged_in(), "who was made by `flask seed` cannot log in"
+    listing = visitor.get("/posts/")
+    assert name in listing.words, "/posts/ does not name the author of the newest posts"
+    page = visitor.get(f"/posts/{listing.post_ids()[0]}")
+    assert f"{page.path}/edit" in page.links(), f"{page}; its author cannot edit it"
+
+
+@pytest.mark.since(3)
+def test_posts_are_paged_20_at_a_time_newest_first(server, visitor):
+    server.project.flask(
+        "seed", "--username", new_name("seed"), "--password", "seed password", "--posts", "45"
+    )
+    assert visitor.get("/posts/").post_ids() == visitor.get("/posts/?page=1").post_ids()
+    seen: list[int] = []
+    last = 0
+    while (page := visitor.get(f"/posts/?page={last + 1}")).status == 200:
+        numbers = page.post_ids()
+        assert not set(numbers) & set(seen), f"{page} repeats posts of the pages before"
+        seen += numbers
+        last += 1
+        links = page.links()
+        older = f"/posts/?page={last + 1}" in links
+        assert older == (len(numbers) == PER_PAGE and more_after(visitor, last)), (
+            f"{page} with {len(numbers)} posts links to these pages: {links}"
+        )
+        if last > 1:
+            assert {f"/posts/?page={last - 1}", "/posts/"} & set(links), (
+                f"{page} has no link to the page before"
+            )
+        if last > 3:  # the rest is the same, and other tests may have written much
+            break
+        assert len(numbers) == PER_PAGE or not older, f"{page} has {len(numbers)} posts, not 20"
+    assert last >= 3, f"45 posts fill three pages, but {page}"
+
+
+def more_after(visitor, number: int) -> bool:
+    return visitor.get(f"/posts/?page={number + 1}").status == 200
+
+
+@pytest.mark.since(3)
+@pytest.mark.parametrize("number", hostile.BAD_PAGES)
+def test_a_page_that_is_not_there_is_404(visitor, number):
+    page = visitor.get(f"/posts/?page={number}")
+    assert page.status == 404, f"{page}; there is no such page, so it should be 404"
