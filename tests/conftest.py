@@ -6,11 +6,14 @@ once: the fixture ``step`` is parametrized here, nothing is copied.
 """
 
 import os
+import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from common.steps import STEPS
 from common.steps import Step
@@ -68,10 +71,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = [step for step in STEPS if step.number in range_of(steps)]
     metafunc.parametrize(
         "step",
-        [
-            pytest.param(step, marks=pytest.mark.xdist_group(step.folder), id=f"step{step.number}")
-            for step in chosen
-        ],
+        [pytest.param(step, id=f"step{step.number}") for step in chosen],
         indirect=True,
         scope="session",
     )
@@ -93,6 +93,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = filter(wanted, items)
+
+
+class ByStep(LoadScopeScheduling):
+    """Gives all tests of one step to the same process, so that each step is started once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        of_step = re.search(r"[\[-](step\d+)[\]-]", nodeid)
+        return of_step[1] if of_step else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStep:
+    return ByStep(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -165,6 +177,16 @@ def project(idle_server: Server) -> Project:
 def worker(server: Server) -> None:
     """The step's Celery worker, at work beside its server."""
     server.start_worker()
+
+
+@pytest.fixture(scope="session")
+def seeded(server: Server) -> Person:
+    """Somebody whom `flask seed` has made, with enough posts for three pages."""
+    person = Person(server)
+    server.project.flask(
+        "seed", "--username", person.username, "--password", person.password, "--posts", "45"
+    )
+    return person
 
 
 @pytest.fixture(autouse=True)
