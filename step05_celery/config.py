@@ -33,10 +33,28 @@ class Config:
     CELERY = {
         # Other apps may use the same Redis: a queue of our own keeps their tasks apart from ours.
         "task_default_queue": "study_log",
-        # Say STARTED when a worker takes a task, else it is PENDING until the first progress.
-        "task_track_started": True,
+        # A worker takes a task when it can begin with it, and leaves the others to other workers.
+        "worker_disable_prefetch": True,
+        # A worker that has lost Redis tries again until it is back, also when it has just started.
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # Redis is away: give up soon, so that visitors get an answer. Seconds.
+        "broker_transport_options": {
+            "socket_connect_timeout": 1,
+            "socket_timeout": 2,
+            # A task that no worker has confirmed for so long goes back to the queue ...
+            "visibility_timeout": 15,
+            # ... and this is how often the workers look for such tasks.
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+        },
+        "task_publish_retry_policy": {"max_retries": 0},
+        "redis_socket_connect_timeout": 1,
+        "redis_socket_timeout": 2,
+        "result_backend_transport_options": {"retry_policy": {"max_retries": 0}},
     }
+    # What the page of exports tells people to type when no worker is there.
+    WORKER_COMMAND = "celery -A app.celery_app worker"
     API_TITLE = "Study Log"
     API_VERSION = "1.0"
     OPENAPI_VERSION = "3.0.3"

@@ -1,5 +1,7 @@
 """Settings of gunicorn, which finds this file by itself: run gunicorn in this folder."""
 
+import resource
+
 from config import find_config
 
 # Ends here, with one line, if the settings are no good: workers would be started for ever.
@@ -9,6 +11,11 @@ wsgi_app = "app:create_app()"
 bind = "127.0.0.1:8000"
 # One gevent worker serves many slow visitors at once: while one waits, another gets its turn.
 worker_class = "gevent"
+# How many at once, in each worker. A stream of events stays open for as long as somebody watches.
+worker_connections = 2000
+# Each of them needs two open files, one to the browser and one to Redis: take what we may have.
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 # Seconds for requests to end after Ctrl-C or a restart.
 graceful_timeout = 10
 # No control socket: it would be one file in the home folder for all gunicorns of this user.

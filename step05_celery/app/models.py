@@ -2,6 +2,7 @@
 
 from datetime import UTC
 from datetime import datetime
+from datetime import timedelta
 from uuid import uuid4
 
 from flask_login import UserMixin
@@ -11,6 +12,7 @@ from sqlalchemy import LargeBinary
 from sqlalchemy import String
 from sqlalchemy import Text
 from sqlalchemy import false
+from sqlalchemy import or_
 from sqlalchemy import select
 from sqlalchemy import update
 from sqlalchemy.dialects import mysql
@@ -95,22 +97,62 @@ class Export(db.Model):
     """All posts of a user as one ZIP archive, made by the task ``export_posts``.
 
     ``id`` is a UUID as text, and the id of the task too. ``state`` is ``PENDING`` until the export
-    has ended, then for good ``SUCCESS``, ``FAILURE`` or ``REVOKED``; how far it is before that,
-    Celery knows. ``total`` counts posts and ``size`` bytes of the archive, both 0 before
-    ``SUCCESS``. ``error`` says to a person why it is a ``FAILURE``. Times are in UTC.
+    has ended, then for good ``SUCCESS``, ``FAILURE`` or ``REVOKED``. Until then a worker says once
+    a second that it is still at it, ``seen_at``, and how far: ``current`` of ``total`` posts. A
+    worker may die, so there may be several ``attempts``, one at a time. ``size`` is the archive's,
+    in bytes, 0 before ``SUCCESS``. ``error`` says to a person why it is a ``FAILURE``. Times are
+    in UTC.
     """
+
+    # Seconds without news from a worker, after which another one may try.
+    LEASE = 10
+    # A task that kills each worker that tries it must end some time.
+    MAX_ATTEMPTS = 10
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid4()))
     owner_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
     state: Mapped[str] = mapped_column(String(10), default="PENDING")
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    attempts: Mapped[int] = mapped_column(default=0)
+    seen_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    current: Mapped[int] = mapped_column(default=0)
     total: Mapped[int] = mapped_column(default=0)
     size: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(String(200))
 
     owner: Mapped[User] = relationship(back_populates="exports")
     chunks: Mapped[list["ExportChunk"]] = relationship(cascade="all, delete-orphan")
+
+    @classmethod
+    def begin(cls, export_id: str) -> int | None:
+        """Begin the next attempt and return its number, or None where there is nothing to begin.
+
+        That is where the export has ended, or another worker is at it. Commits.
+        """
+        given_up = or_(cls.seen_at.is_(None), cls.seen_at < now() - timedelta(seconds=cls.LEASE))
+        result = db.session.execute(
+            update(cls)
+            .where(cls.id == export_id, cls.state == "PENDING", given_up)
+            .values(attempts=cls.attempts + 1, seen_at=now(), current=0)
+        )
+        attempt = db.session.scalar(select(cls.attempts).where(cls.id == export_id))
+        db.session.commit()
+        return attempt if result.rowcount == 1 else None
+
+    @classmethod
+    def go_on(cls, export_id: str, attempt: int, current: int, total: int) -> bool:
+        """Say how far the attempt is; return False if it has to stop. Commits.
+
+        That is where the export was cancelled or deleted, or another attempt took over.
+        """
+        result = db.session.execute(
+            update(cls)
+            .where(cls.id == export_id, cls.state == "PENDING", cls.attempts == attempt)
+            .values(seen_at=now(), current=current, total=total)
+        )
+        db.session.commit()
+        return result.rowcount == 1
 
     @classmethod
     def finish(cls, export_id: str, state: str, **values: object) -> bool:

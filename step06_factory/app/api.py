@@ -13,6 +13,7 @@ from marshmallow import fields
 from marshmallow.validate import OneOf
 from werkzeug.wrappers import Response
 
+from .events import watch
 from .exports import describe
 from .exports import find_my_export
 from .exports import my_exports
@@ -100,4 +101,17 @@ def get_archive(export_id: UUID) -> Response:
             "Content-Length": export.size,
             "Content-Disposition": f'attachment; filename="{name}"',
         },
+    )
+
+
+@bp.get("/exports/<uuid:export_id>/events")
+@bp.response(200, {"type": "string"}, content_type="text/event-stream")
+def get_events(export_id: UUID) -> Response:
+    """Follow an export: each event is the same JSON, the last one is its end."""
+    export = find_my_export(str(export_id))
+    return flask.Response(
+        flask.stream_with_context(watch(export.id)),
+        mimetype="text/event-stream",
+        # nginx would collect the events and send them in one piece at the end.
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -3,34 +3,60 @@
 const FINAL = ["SUCCESS", "FAILURE", "REVOKED"];
 const POLL_EVERY = 500; // milliseconds
 
-// Write the news of an export into its article, and say aloud when its state changes.
+// Write the news of an export into its article.
 function show(article, news) {
-  article.querySelector("progress").value = news.percent;
-  article.querySelector(".text").textContent = news.message;
-  if (news.state === article.dataset.state) return;
+  const bar = article.querySelector("progress");
+  const quarter = Math.floor(news.percent / 25);
+  if (news.state !== article.dataset.state || quarter !== Math.floor(bar.value / 25)) {
+    // Read aloud by screen readers: not each number, that would be too much.
+    document.getElementById("news").textContent = news.message;
+  }
+  bar.value = news.percent;
   article.dataset.state = news.state;
-  document.getElementById("news").textContent = news.message;
-  if (!FINAL.includes(news.state)) return;
-  article.querySelector("button").textContent = "Delete";
+  article.querySelector(".text").textContent = news.message;
+  article.querySelector(".again").hidden = news.state !== "FAILURE";
   if (news.archive_url) {
     const link = article.querySelector(".archive");
     link.href = news.archive_url;
     link.hidden = false;
   }
+  if (FINAL.includes(news.state)) {
+    article.querySelector(".remove button").textContent = "Delete";
+  }
+}
+
+function showWaiting(article) {
+  article.querySelector(".text").textContent = "Waiting for the server.";
 }
 
 // Ask again and again, until the export has ended.
-async function watch(article) {
+async function poll(article) {
   while (!FINAL.includes(article.dataset.state)) {
     await new Promise((resolve) => setTimeout(resolve, POLL_EVERY));
     try {
       const response = await fetch(article.dataset.url);
       if (response.ok) show(article, await response.json());
       else if (response.status < 500) return; // deleted in another window, or logged out
+      else showWaiting(article);
     } catch {
-      // The server does not answer now. It may be back at the next try.
+      showWaiting(article); // it may be back at the next try
     }
   }
+}
+
+// Let the server tell the news. Where that is not to be had, ask for them.
+function watch(article) {
+  if (FINAL.includes(article.dataset.state)) return;
+  const source = new EventSource(`${article.dataset.url}/events`);
+  source.onmessage = (event) => {
+    const news = JSON.parse(event.data);
+    if (news) show(article, news);
+    if (!news || FINAL.includes(news.state)) source.close();
+  };
+  source.onerror = () => {
+    showWaiting(article); // the browser connects again by itself ...
+    if (source.readyState === EventSource.CLOSED) poll(article); // ... unless it was refused
+  };
 }
 
 document.querySelectorAll("article[data-url]").forEach(watch);
