@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +37,7 @@ def run(step: Step, port: int) -> int:
         multiprocessing.set_start_method("fork", force=True)
     printer = Printer()
     manager = StepManager(printer)
-    with _redis(printer) if step.worker else _nothing() as redis:
+    with _redis(printer, step.path / "instance" / "redis") if step.worker else _nothing() as redis:
         env = stack.environment()
         if step.migrates:
             _migrate(step, printer, env)
@@ -86,11 +85,12 @@ def _nothing() -> Iterator[None]:
 
 
 @contextmanager
-def _redis(printer: Printer) -> Iterator[int | None]:
+def _redis(printer: Printer, directory: Path) -> Iterator[int | None]:
     """Have a Redis at REDIS_URL during the block: the one that answers, else an embedded one.
 
-    Gives the process id of the embedded one. It is not among honcho's processes, for it must be
-    there before the worker and outlast it.
+    That one keeps its data in ``directory``: tasks that were under way when it stopped go on when
+    it is back. Gives its process id. It is not among honcho's processes, for it must be there
+    before the worker and outlast it.
     """
     url = stack.redis_url()
     try:
@@ -105,26 +105,24 @@ def _redis(printer: Printer) -> Iterator[int | None]:
         yield None
         return
     port = _port_for_redis(url, shown)
-    with tempfile.TemporaryDirectory(prefix="learn-redis-") as directory:
-        try:
-            command = stack.redis_command(port, Path(directory))
-        except LookupError:
-            raise click.ClickException(
-                f"No Redis answers at {shown}. {no_embedded_redis()}"
-            ) from None
-        log = Path(directory, "redis.log")
-        redis = subprocess.Popen(
-            [*command, "--logfile", str(log)], stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
-            _await_redis(redis, url, log)
-            printer.say(f"Redis: none answered at {shown}, so one was started; it ends with this.")
-            _stop_all_if_it_ends(redis, printer)
-            yield redis.pid
-        finally:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            redis.kill()  # it has nothing to save
-            redis.wait()
+    try:
+        command = stack.redis_command(port, directory)
+    except LookupError:
+        raise click.ClickException(f"No Redis answers at {shown}. {no_embedded_redis()}") from None
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / "redis.log"
+    redis = subprocess.Popen(
+        [*command, "--logfile", str(log)], stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        _await_redis(redis, url, log)
+        printer.say(f"Redis: none answered at {shown}, so one was started; it ends with this.")
+        _stop_all_if_it_ends(redis, printer)
+        yield redis.pid
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        redis.terminate()
+        redis.wait()
 
 
 def _port_for_redis(url: str, shown: str) -> int:

@@ -155,11 +155,22 @@ def find_redis_binary() -> Path | None:
 def redis_command(port: int, directory: Path) -> list[str]:
     """Return the embedded server on 127.0.0.1 and ``port``, which works in ``directory``.
 
-    It is one process that ends on SIGTERM, keeps its data in memory and writes no file. Raises
-    LookupError where `find_redis_binary` finds none.
+    It is one process that ends on SIGTERM. It keeps its data in ``directory``, so that tasks which
+    wait outlive a restart. Raises LookupError where `find_redis_binary` finds none.
     """
     binary = find_redis_binary()
     if binary is None:
         raise LookupError("There is no embedded Redis for this system.")
-    options = ["--port", str(port), "--bind", HOST, "--save", "", "--dir", str(directory)]
+    options = [
+        "--port",
+        str(port),
+        "--bind",
+        HOST,
+        "--save",
+        "",
+        "--appendonly",
+        "yes",
+        "--dir",
+        str(directory),
+    ]
     return [str(binary), *options]
