@@ -69,6 +69,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = [only] if promised else []
     else:
         chosen = [step for step in STEPS if step.number in range_of(steps)]
+        if metafunc.definition.get_closest_marker("one_step"):
+            chosen = chosen[-1:]
     metafunc.parametrize(
         "step",
         [pytest.param(step, id=f"step{step.number}") for step in chosen],
@@ -95,10 +97,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = filter(wanted, items)
 
 
+# Their tests start steps of their own, so each of these files is a group.
+OWN_GROUP = re.compile(r"tests/test_(?:outages|crashes|cancelling|streams|crowds|machines|big)\.py")
+
+
 class ByStep(LoadScopeScheduling):
     """Gives all tests of one step to the same process, so that each step is started once."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if of_its_own := OWN_GROUP.match(nodeid):
+            return of_its_own[0]
         of_step = re.search(r"[\[-](step\d+)[\]-]", nodeid)
         return of_step[1] if of_step else nodeid
 
@@ -116,11 +124,6 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped, which does not count where CI=true: {report.longrepr[2]}"
     return report
-
-
-def source_of(step: Step, config: pytest.Config) -> Path:
-    """Return the folder to test: the learner's own, or ours."""
-    return Path(config.option.app).resolve() if config.option.app else step.path
 
 
 def running(server: Server) -> Iterator[Server]:
@@ -148,21 +151,28 @@ def step(request: pytest.FixtureRequest) -> Step:
 
 
 @pytest.fixture(scope="session")
-def server(step: Step, pytestconfig: pytest.Config) -> Iterator[Server]:
+def source(step: Step, pytestconfig: pytest.Config) -> Path:
+    """The folder to test: ours, or the learner's own. Tests work on copies of it."""
+    app = pytestconfig.option.app
+    return Path(app).resolve() if app else step.path
+
+
+@pytest.fixture(scope="session")
+def server(step: Step, source: Path) -> Iterator[Server]:
     """The step at work, started once for all its tests: they make their own people."""
-    yield from running(Server(step, source_of(step, pytestconfig)))
+    yield from running(Server(step, source))
 
 
 @pytest.fixture
-def own_server(step: Step, pytestconfig: pytest.Config) -> Iterator[Server]:
+def own_server(step: Step, source: Path) -> Iterator[Server]:
     """The step at work for this test alone, which may stop it or change its files."""
-    yield from running(Server(step, source_of(step, pytestconfig)))
+    yield from running(Server(step, source))
 
 
 @pytest.fixture
-def idle_server(step: Step, pytestconfig: pytest.Config) -> Iterator[Server]:
+def idle_server(step: Step, source: Path) -> Iterator[Server]:
     """The step in a fresh copy of its folder, for this test alone, with nothing started yet."""
-    server = Server(step, source_of(step, pytestconfig))
+    server = Server(step, source)
     yield server
     server.close()
 
@@ -187,6 +197,13 @@ def seeded(server: Server) -> Person:
         "seed", "--username", person.username, "--password", person.password, "--posts", "45"
     )
     return person
+
+
+@pytest.fixture(scope="session")
+def admin(server: Server) -> tuple[Person, str]:
+    """Somebody whom `flask make-admin` has made an admin, and what it said."""
+    person = Person(server).join()
+    return person, server.project.flask("make-admin", person.username).output
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,11 @@ import sys
 import psutil
 import pytest
 
-from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.processes import answers
 from tests.support.processes import free_port
 from tests.support.processes import wait_until
+from tests.support.project import Project
 from tests.support.project import tail
 from tests.support.server import FLASK_RUN
 from tests.test_exports import run
@@ -52,6 +52,7 @@ def is_known(client):
 
 print(json.dumps({
     "same": apps[0] is apps[1],
+    "testing": [app.testing for app in apps],
     "celery": apps[0].extensions["celery"] is apps[1].extensions["celery"],
     "accounts": [is_known(client) for client in clients],
     "posts": ["Only in the first" in client.get("/posts/").text for client in clients],
@@ -63,10 +64,16 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="session")
-def two_apps(server) -> dict:
-    result = server.project.python("-c", TWO_APPS)
-    assert result.code == 0, f'create_app("testing") twice: {result}'
-    return json.loads(result.output.splitlines()[-1])
+def two_apps(step, source) -> dict:
+    project = Project(step, source)
+    try:
+        result = project.python("-c", TWO_APPS)
+        assert result.code == 0, f'create_app("testing") twice: {result}'
+        files = list(project.folder.glob("instance/*"))
+        databases = [path.name for path in files if path.read_bytes()[:6] == b"SQLite"]
+        return json.loads(result.output.splitlines()[-1]) | {"files": databases}
+    finally:
+        project.close()
 
 
 def test_each_call_makes_an_app(two_apps):
@@ -85,16 +92,9 @@ def test_a_route_of_one_app_is_not_in_the_other(two_apps):
     assert two_apps["routes"] == [200, 404]
 
 
-def test_an_app_for_tests_leaves_the_real_data_alone(project):
-    script = 'from app import create_app; app = create_app("testing"); print(app.testing)'
-    result = project.python(
-        "-c", script + '\nwith app.app_context():\n    app.extensions["sqlalchemy"].create_all()'
-    )
-    assert result.code == 0, str(result)
-    assert result.output.strip().endswith("True"), 'create_app("testing") sets no TESTING'
-    instance = project.folder / "instance"
-    databases = [p.name for p in instance.glob("*") if p.read_bytes()[:6] == b"SQLite"]
-    assert not databases, f"tests write into {databases}, where the real data is"
+def test_an_app_for_tests_leaves_the_real_data_alone(two_apps):
+    assert two_apps["testing"] == [True, True], 'create_app("testing") sets no TESTING'
+    assert not two_apps["files"], f"tests write into {two_apps['files']}, where the real data is"
 
 
 def try_to_start(server, command: tuple[str, ...], **variables: str) -> tuple[bool, str]:
@@ -131,37 +131,19 @@ def test_production_starts_with_a_secret_key(server):
     server.forget_logs()
 
 
-@pytest.fixture
-def gunicorn(server):
-    """The step served by gunicorn, with the same data as the shared server."""
+def test_gunicorn_serves_the_app_and_stops_when_told(server, worker):
     if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
         pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
-    with server.beside(GUNICORN) as other:
-        yield other
-
-
-def test_gunicorn_serves_the_app(gunicorn, worker):
-    person = Person(gunicorn).join()
-    number = person.write("Served by gunicorn")
-    assert Browser(gunicorn).get(f"/posts/{number}").heading == "Served by gunicorn"
-    assert person.get("/no-such-page").status == 404
-    with run(person).zip() as archive:
-        assert archive.testzip() is None
-
-
-def test_gunicorn_runs_gevent_workers_and_stops_when_told(gunicorn):
-    visitor = Browser(gunicorn)
-    assert visitor.get("/about").status == 200
-    visitor.close()
-    assert "gevent" in gunicorn.web.output, "gunicorn.conf.py should ask for gevent workers"
-    children = psutil.Process(gunicorn.web.pid).children(recursive=True)
-    assert children, "gunicorn has no worker"
-    assert gunicorn.web.terminate() == 0
-    wait_until(lambda: not any(child.is_running() for child in children), "its workers are gone")
-
-
-def test_the_worker_has_an_app_of_its_own(server):
-    script = "import celery_worker as it; print(sorted(it.celery_app.tasks))"
-    result = server.project.python("-c", script)
-    assert result.code == 0, str(result)
-    assert "export_posts" in result.output, f"the worker does not know the task: {result}"
+    with server.beside(GUNICORN) as gunicorn:
+        assert "gevent" in gunicorn.web.output, "gunicorn.conf.py should ask for gevent workers"
+        person = Person(gunicorn).join()
+        number = person.write("Served by gunicorn")
+        assert person.get(f"/posts/{number}").heading == "Served by gunicorn"
+        assert person.get("/no-such-page").status == 404
+        with run(person).zip() as archive:
+            assert archive.testzip() is None
+        person.close()
+        children = psutil.Process(gunicorn.web.pid).children(recursive=True)
+        assert children, "gunicorn has no worker"
+        assert gunicorn.web.terminate() == 0
+        wait_until(lambda: not any(child.is_running() for child in children), "its workers end")

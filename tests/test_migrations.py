@@ -1,5 +1,6 @@
 """The schema changes, in both directions, and the rows stay."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ import pytest
 
 from common.steps import STEPS
 from common.steps import Step
-from tests.conftest import source_of
 from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.project import Project
@@ -35,24 +35,39 @@ class Database:
         (instance / self.name).write_bytes(self.content)
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A copy of the step, its database at the last revision and with rows, and how it got there."""
+
+    project: Project
+    database: Database
+    history: str
+
+
 @pytest.fixture(scope="session")
-def filled_project(step: Step, pytestconfig: pytest.Config) -> Iterator[tuple[Project, Database]]:
-    """A copy of the step whose database is at the last revision and has rows."""
-    project = Project(step, source_of(step, pytestconfig))
+def filled_once(step: Step, source: Path) -> Iterator[Filled]:
+    project = Project(step, source)
     try:
-        project.flask("db", "upgrade")
-        project.flask("seed", "--username", "ada", "--password", "12345678", "--posts", "3")
-        yield project, Database(project.database.name, project.database.read_bytes())
+        seed = ("seed", "--username", "ada", "--password", "12345678", "--posts", "3")
+        output = project.flask_all(("db", "upgrade"), seed, ("db", "history"))
+        database = Database(project.database.name, project.database.read_bytes())
+        yield Filled(project, database, output)
     finally:
         project.close()
 
 
 @pytest.fixture
-def filled(filled_project: tuple[Project, Database]) -> Project:
-    """The same for each test, whatever the one before did to it."""
-    project, database = filled_project
-    database.put_into(project)
-    return project
+def filled(filled_once: Filled) -> Project:
+    """That copy, for each test as it was, whatever the test before did to it."""
+    filled_once.database.put_into(filled_once.project)
+    return filled_once.project
+
+
+@pytest.fixture(scope="session")
+def first_revision(filled_once: Filled) -> str:
+    first = re.search(r"^<base> -> (\w+)", filled_once.history, re.M)
+    assert first, f"`flask db history` names no first revision:\n{filled_once.history}"
+    return first[1]
 
 
 def rows(project: Project) -> tuple[list, list]:
@@ -72,15 +87,10 @@ def indexes(project: Project, table: str) -> list[str]:
 
 
 def test_the_revisions_make_what_the_models_say(filled):
-    check = filled.try_flask("db", "check")
-    assert check.code == 0, f"the models have what no revision makes: {check}"
-
-
-def test_migrate_finds_nothing_left_to_do(filled):
     versions = filled.folder / "migrations" / "versions"
     before = sorted(path.name for path in versions.glob("*.py"))
-    result = filled.flask("db", "migrate", "-m", "nothing")
-    assert "No changes" in result.output, str(result)
+    output = filled.flask_all(("db", "check"), ("db", "migrate", "-m", "nothing"))
+    assert "No changes" in output, f"`flask db migrate` found something to do:\n{output}"
     assert sorted(path.name for path in versions.glob("*.py")) == before
 
 
@@ -93,31 +103,18 @@ def test_all_the_way_down_and_up_again(filled):
     assert tables(filled) == before
 
 
-def test_rows_survive_one_step_down_and_up(filled):
+def test_rows_survive_down_to_the_first_revision_and_up_again(filled, first_revision):
     def content() -> dict[str, list]:
-        found = {
-            table: filled.rows(f'SELECT * FROM "{table}" ORDER BY 1') for table in tables(filled)
-        }
-        return {table: rows for table, rows in found.items() if rows}
+        found = {name: filled.rows(f'SELECT * FROM "{name}"') for name in tables(filled)}
+        return {name: rows for name, rows in found.items() if rows}
 
     before = content()
     assert len(before) >= 3, f"users, posts and a revision were expected, not {list(before)}"
-    filled.flask("db", "downgrade")
+    filled.flask("db", "downgrade", first_revision)
+    for name, rows in content().items():
+        assert len(rows) == len(before[name]), f"`flask db downgrade` lost rows of {name}"
     filled.flask("db", "upgrade")
-    assert content() == before
-
-
-@pytest.mark.ours
-def test_rows_survive_down_to_the_first_revision_and_up_again(filled):
-    before = rows(filled)
-    assert len(before[0]) == 1
-    assert len(before[1]) == 3
-    filled.flask("db", "downgrade", "0001")
-    assert rows(filled) == before, "`flask db downgrade 0001` changed rows"
-    assert "is_admin" not in columns(filled, "user")
-    filled.flask("db", "upgrade")
-    assert rows(filled) == before, "`flask db upgrade` changed rows"
-    assert "is_admin" in columns(filled, "user")
+    assert content() == before, "rows are not as they were before going down and up again"
     left = [name for name in tables(filled) if name.startswith("_alembic_tmp")]
     assert not left, f"a batch was not finished: {left}"
 
@@ -191,8 +188,7 @@ def legacy() -> Legacy:
 @pytest.mark.ours
 def test_a_database_of_step_3_is_taken_over(idle_server, legacy):
     legacy.database.put_into(idle_server.project)
-    idle_server.project.flask("db", "stamp", "0001")
-    idle_server.project.flask("db", "upgrade")
+    idle_server.project.flask_all(("db", "stamp", "0001"), ("db", "upgrade"))
     idle_server.start(upgrade=False)
     browser = Browser(idle_server)
     browser.login(legacy.username, legacy.password)
@@ -229,14 +225,13 @@ def test_make_admin_finds_nobody(server):
     assert "Traceback" not in result.output, str(result)
 
 
-def test_make_admin_takes_a_user(server, person):
-    result = server.project.flask("make-admin", person.username)
-    assert person.username in result.output, f"no word that it worked: {result}"
+def test_make_admin_says_that_it_worked(admin):
+    person, output = admin
+    assert person.username in output, f"no word that it worked: {output}"
     assert person.is_logged_in()
 
 
 @pytest.mark.ours
-def test_make_admin_makes_one_admin(filled):
-    assert filled.rows("SELECT username FROM user WHERE is_admin") == []
-    filled.flask("make-admin", "ada")
-    assert filled.rows("SELECT username FROM user WHERE is_admin") == [{"username": "ada"}]
+def test_make_admin_marks_that_user_alone(server, admin, account):
+    marked = server.project.rows("SELECT username FROM user WHERE is_admin")
+    assert marked == [{"username": admin[0].username}]

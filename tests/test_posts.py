@@ -106,7 +106,8 @@ def test_deleting_takes_a_post(person):
 def test_others_cannot_edit_or_delete(join, visitor):
     author, other = join(), join()
     number = author.write("Mine", "my words")
-    assert other.get(f"/posts/{number}/edit").status == 403
+    page = other.get(f"/posts/{number}/edit")
+    assert page.status == 403, f"{page}; only its author may change a post"
     for path in (f"/posts/{number}/edit", f"/posts/{number}/delete"):
         page = other.api("POST", path, data={"title": "Yours", "body": "your words"})
         assert page.status == 403, f"{page}; only its author may change a post"

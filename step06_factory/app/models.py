@@ -28,6 +28,9 @@ from .names import name_key
 # MySQL cuts off the fractions of a second unless it is told to keep them.
 Timestamp = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
+# A plain BLOB of MySQL ends at 64 KiB; this one takes 16 MiB.
+Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+
 # The largest id that fits into an INTEGER column of every database.
 MAX_ID = 2**31 - 1
 
@@ -181,4 +184,4 @@ class ExportChunk(db.Model):
     export_id: Mapped[str] = mapped_column(ForeignKey("export.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     # Loaded only where it is asked for: who deletes an export need not read its archive.
-    data: Mapped[bytes] = mapped_column(LargeBinary(SIZE), deferred=True)
+    data: Mapped[bytes] = mapped_column(Blob, deferred=True)

@@ -8,6 +8,7 @@ revision = "0005"
 down_revision = "0004"
 
 timestamp = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+blob = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def upgrade():
@@ -32,7 +33,7 @@ def upgrade():
         "export_chunk",
         sa.Column("export_id", sa.String(36), nullable=False),
         sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("data", sa.LargeBinary(2**20), nullable=False),
+        sa.Column("data", blob, nullable=False),
         sa.ForeignKeyConstraint(
             ["export_id"], ["export.id"], name="fk_export_chunk_export_id_export"
         ),
