@@ -17,6 +17,7 @@ from werkzeug.security import generate_password_hash
 from werkzeug.wrappers import Response
 
 from .names import clean_name
+from .names import is_visible
 from .names import name_key
 from .redirects import redirect_back
 
@@ -59,7 +60,7 @@ def register() -> str | Response | tuple[str, int]:
         return render_template("auth/register.html")
     username = clean_name(request.form["username"])
     password = request.form["password"]
-    if not 1 <= len(username) <= 30 or not username.isprintable():
+    if len(username) > 30 or not is_visible(username):
         flash("A name has 1 to 30 characters that one can see.", "error")
         return render_template("auth/register.html"), 400
     if not 8 <= len(password) <= 128:

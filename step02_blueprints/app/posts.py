@@ -16,6 +16,8 @@ from flask import url_for
 from werkzeug.wrappers import Response
 
 from .auth import login_required
+from .names import clean_title
+from .names import is_visible
 
 bp = Blueprint("posts", __name__, url_prefix="/posts")
 
@@ -56,10 +58,10 @@ def new() -> str | Response | tuple[str, int]:
     """Write a post."""
     if request.method == "GET":
         return render_template("posts/form.html")
-    title = request.form["title"].strip()
+    title = clean_title(request.form["title"])
     # Browsers end lines with two characters, and count them as one.
     body = request.form["body"].replace("\r\n", "\n").strip()
-    if not 1 <= len(title) <= 120 or not title.isprintable():
+    if len(title) > 120 or not is_visible(title):
         flash("A title has 1 to 120 characters that one can see.", "error")
         return render_template("posts/form.html"), 400
     if not 1 <= len(body) <= 10_000 or "\0" in body:

@@ -137,8 +137,8 @@ def describe_unfinished(export: Export) -> tuple[str, int, int, str]:
     if silence > Export.LEASE:
         return state, current, total, "The worker has stopped. Another one will take over."
     if isinstance(info, dict) and info.get("current", 0) >= current:
-        state = "STARTED" if celery_state == "STARTED" else "PROGRESS"
         current, total = info.get("current", 0), info.get("total", 0)
+    state = "PROGRESS" if current else "STARTED"
     return state, current, total, f"{current:,} of {total:,} posts."
 
 

@@ -11,6 +11,7 @@ from .models import Post
 from .models import User
 from .models import now
 from .names import clean_name
+from .names import is_visible
 
 # cli_group=None: the command is `flask seed`, not `flask commands seed`.
 bp = Blueprint("commands", __name__, cli_group=None)
@@ -76,7 +77,7 @@ def sample_post(number: int) -> dict[str, str]:
 def seed(username: str, password: str, posts: int) -> None:
     """Add a user with posts to try things on, or more posts to a user who is there."""
     username = clean_name(username)
-    if not 1 <= len(username) <= 30 or not username.isprintable():
+    if len(username) > 30 or not is_visible(username):
         raise click.BadParameter("a name has 1 to 30 characters that one can see")
     if not 8 <= len(password) <= 128:
         raise click.BadParameter("a password has 8 to 128 characters")

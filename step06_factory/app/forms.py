@@ -10,6 +10,8 @@ from wtforms.validators import InputRequired
 from wtforms.validators import Length
 
 from .names import clean_name
+from .names import clean_title
+from .names import is_visible
 
 
 def strip(text: str | None) -> str | None:
@@ -22,14 +24,19 @@ def unix_lines(text: str | None) -> str | None:
     return text and text.replace("\r\n", "\n")
 
 
-def clean(text: str | None) -> str | None:
+def standard_name(text: str | None) -> str | None:
     """Spell a name the standard way."""
     return text and clean_name(text)
 
 
+def standard_title(text: str | None) -> str | None:
+    """Spell a title the standard way."""
+    return text and clean_title(text)
+
+
 def visible(form: FlaskForm, field: StringField) -> None:
-    """Refuse characters that nobody can see, such as NUL or a line end."""
-    if not field.data.isprintable():
+    """Refuse what nobody can see, such as NUL or a line end."""
+    if not is_visible(field.data):
         raise ValidationError("Please use only characters that one can see.")
 
 
@@ -44,7 +51,7 @@ class RegisterForm(FlaskForm):
 
     username = StringField(
         "Name",
-        filters=[clean],
+        filters=[standard_name],
         validators=[InputRequired(), Length(1, 30), visible],
         render_kw={"autocomplete": "username"},
     )
@@ -71,7 +78,7 @@ class PostForm(FlaskForm):
     """A post."""
 
     title = StringField(
-        "Title", filters=[strip], validators=[InputRequired(), Length(1, 120), visible]
+        "Title", filters=[standard_title], validators=[InputRequired(), Length(1, 120), visible]
     )
     body = TextAreaField(
         "Text (Markdown)",
