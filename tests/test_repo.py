@@ -245,11 +245,3 @@ def test_no_file_fetches_from_another_host(folder):
         if path.suffix in (".html", ".css", ".js", ".py"):
             found = fetch.findall(path.read_text(encoding="utf-8"))
             assert not found, f"{folder}/{name} fetches {found}"
-
-
-def test_every_step_and_test_is_tidy():
-    """As in `.ci/run`, so that it is seen before."""
-    folders = ["common", "tests", *(step.folder for step in STEPS)]
-    command = [sys.executable, "-m", "ruff", "check", "--no-cache", *folders]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
