@@ -3,7 +3,6 @@
 import ast
 import importlib.metadata
 import re
-import subprocess
 import sys
 from html.parser import HTMLParser
 from itertools import pairwise
