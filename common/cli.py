@@ -111,13 +111,14 @@ def diff_command(
 
 
 @cli.command("test", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.option("--quick", is_flag=True, help="Leave out what takes more than five seconds each.")
 @click.argument("arguments", metavar="[PYTEST ARGUMENTS]...", nargs=-1, type=click.UNPROCESSED)
-def test_command(arguments: tuple[str, ...]) -> None:
+def test_command(quick: bool, arguments: tuple[str, ...]) -> None:
     """Run the whole suite, or part of it: arguments go to pytest."""
     from .bootstrap import hand_over
 
     os.chdir(ROOT)
-    hand_over([sys.executable, "-m", "pytest", *arguments])
+    hand_over([sys.executable, "-m", "pytest", *["-m", "not slow"] * quick, *arguments])
 
 
 @cli.command("check")
@@ -179,6 +180,19 @@ def redis_command(port: int) -> None:
     directory.mkdir(exist_ok=True)
     click.echo(f"Redis at {url} (Ctrl-C stops it)")
     hand_over(argv)
+
+
+@cli.command("bench")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def bench_command(names: tuple[str, ...]) -> None:
+    """Measure the figures of this repo, here and now.
+
+    NAME is one of start, export, report, away, killed, streams; without one, all are measured,
+    which takes some minutes.
+    """
+    from .bench import bench
+
+    bench(names)
 
 
 def _require(step: Step) -> None:

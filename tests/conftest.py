@@ -20,6 +20,7 @@ from common.steps import Step
 from common.steps import find_step
 from tests.support.browser import Browser
 from tests.support.browser import Person
+from tests.support.mariadb import MariaDB
 from tests.support.project import Project
 from tests.support.server import Server
 
@@ -255,3 +256,13 @@ def person(account: Person) -> Iterator[Person]:
     person = account.again()
     yield person
     person.close()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A MariaDB server of the tests' own; each taker asks it for a database."""
+    server = MariaDB()
+    try:
+        yield server.start()
+    finally:
+        server.close()

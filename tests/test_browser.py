@@ -1,0 +1,349 @@
+"""The pages in a real browser: scripts at work, the keyboard, narrow screens and dark ones."""
+
+import io
+import re
+import time
+import zipfile
+from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.browser import Browser
+from tests.support.browser import Person
+from tests.support.chromium import Chromium
+from tests.support.server import Server
+
+pytestmark = [pytest.mark.since(5), pytest.mark.usefixtures("worker")]
+
+SEEDED = 4000  # posts: an export of some seconds
+FINAL = ("SUCCESS", "FAILURE", "REVOKED")
+# What a person sees and hears of the newest export.
+SIGHT = """(() => {
+    const article = document.querySelector("article[data-url]");
+    return article && {
+        state: article.dataset.state,
+        percent: article.querySelector("progress").value,
+        text: article.querySelector(".text").textContent,
+        news: document.getElementById("news").textContent,
+    };
+})()"""
+WIDE = (
+    f"| a | b |\n| - | - |\n| {'x' * 99} | {'y' * 99} |\n\n```\n{'z' * 300}\n```\n\n{'long' * 50}"
+)
+
+Condition = Callable[[list[dict]], object]
+
+
+def with_posts(person: Person) -> Person:
+    """Give a person an account with many posts, and log in on the way to the page of exports."""
+    account = ("--username", person.username, "--password", person.password)
+    person.server.project.flask("seed", *account, "--posts", str(SEEDED))
+    page = person.login(person.username, person.password, path="/auth/login?next=/exports/")
+    there = page.status == 200 and page.path == "/exports/"
+    assert there, f"{page}; the page of exports was expected after the login"
+    return person
+
+
+@pytest.fixture(scope="session")
+def author(server: Server) -> Person:
+    """Somebody with many posts, one of them with a wide table and long lines."""
+    person = with_posts(Person(server))
+    person.write("Wide", WIDE)
+    return person
+
+
+@pytest.fixture(scope="session")
+def chromium(author: Person) -> Iterator[Chromium]:
+    """The browser. It waits for ``author``: a step without exports fails before it starts."""
+    browser = Chromium()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def tab(chromium: Chromium, author: Person) -> Iterator[Chromium]:
+    """The browser, with ``author`` logged in. What goes wrong in it fails the test."""
+    yield chromium.reset(author)
+    forget_exports(author)
+    chromium.check_logs()
+
+
+def forget_exports(person: Person) -> None:
+    """Delete all exports; one that was running needs to be told twice."""
+    for _ in range(2):
+        for export in person.get("/api/exports").json():
+            person.api("DELETE", f"/api/exports/{export['id']}")
+
+
+def look(tab: Chromium, until: Condition, seconds: float = 40) -> list[dict]:
+    """Look at the newest export until it is as it should be; return all that was seen."""
+    sights: list[dict] = []
+    deadline = time.monotonic() + seconds
+    while not sights or not until(sights):
+        sight = tab.js(SIGHT)
+        if sight and sight not in sights[-1:]:
+            sights.append(sight)
+        assert time.monotonic() < deadline, (
+            f"after {seconds:g} s the page still shows {sights[-1:]}"
+        )
+        time.sleep(0.1)
+    return sights
+
+
+def ended(sights: list[dict]) -> bool:
+    return sights[-1]["state"] in FINAL
+
+
+def begun(sights: list[dict]) -> bool:
+    return ended(sights) or sights[-1]["percent"] > 0
+
+
+def between(sights: list[dict]) -> list[int]:
+    """Return where the bar was seen on its way, each place once."""
+    return list(dict.fromkeys(s["percent"] for s in sights if 0 < s["percent"] < 100))
+
+
+def moving(sights: list[dict]) -> bool:
+    return ended(sights) or len(between(sights)) >= 3
+
+
+def archive_of(person: Browser, path: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(person.get(path).response.content))
+
+
+# One export without a mouse, from the login to the archive
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What was met on the way."""
+
+    stops: list[str]
+    name: str
+    before: list[dict]
+    after: list[dict]
+    archive: zipfile.ZipFile
+    paths: list[str]
+    trouble: str
+
+    @property
+    def sights(self) -> list[dict]:
+        return self.before + self.after
+
+
+@pytest.fixture(scope="session")
+def walk(chromium: Chromium, author: Person) -> Walk:
+    """Log in, start an export, reload in the middle, wait for the link, fetch what it leads to."""
+    visitor = Browser(author.server)
+    tab = chromium.reset(visitor)
+    tab.open("/auth/login?next=/exports/")
+    stops = tab.tab_to("[name=username]")
+    tab.press(author.username, "Tab", author.password, "Enter")
+    tab.wait("location.pathname === '/exports/'", "the page of exports, after the login")
+    stops += tab.tab_to("main > form button")
+    tab.press("Enter")
+    before = look(tab, moving)
+    name = tab.tab.find_element("css selector", "progress").accessible_name
+    tab.tab.refresh()
+    after = look(tab, ended)
+    stops += tab.tab_to("article .archive")
+    link = tab.js("document.activeElement.getAttribute('href')")
+    for cookie in tab.tab.get_cookies():
+        visitor.http.cookies.set(cookie["name"], cookie["value"])
+    archive = archive_of(visitor, link)
+    walk = Walk(stops, name, before, after, archive, tab.paths, tab.trouble())
+    forget_exports(author)
+    visitor.close()
+    return walk
+
+
+def test_an_export_needs_no_mouse(walk):
+    assert walk.stops[0] == "Skip to the content", f"the first stop of Tab is {walk.stops[0]!r}"
+    assert "Export my posts" in walk.stops
+    assert walk.stops[-1] == "Download"
+
+
+def test_the_page_shows_the_bar_rising(walk):
+    values = between(walk.before)
+    assert len(values) >= 3, f"the bar was seen at {values}: that is not moving"
+    assert values == sorted(values), f"the bar fell: {values}"
+
+
+def test_after_a_reload_the_bar_goes_on(walk):
+    left, found = walk.before[-1]["percent"], walk.after[0]["percent"]
+    assert found >= left, f"the bar was at {left} before the reload, and at {found} after it"
+    values = between(walk.after)
+    assert len(values) >= 2, f"after the reload the bar was seen at {values}"
+    assert values == sorted(values), f"the bar fell: {values}"
+    assert walk.after[-1]["state"] == "SUCCESS", walk.after[-1]
+    assert walk.after[-1]["percent"] == 100
+
+
+def test_the_link_leads_to_the_whole_archive(walk):
+    assert walk.archive.testzip() is None
+    texts = [name for name in walk.archive.namelist() if name.endswith(".md")]
+    assert len(texts) == SEEDED + 1
+
+
+def test_the_bar_has_a_name_for_those_who_hear_it(walk):
+    assert walk.name.startswith("Export of "), f"a screen reader calls the bar “{walk.name}”"
+
+
+def test_changes_are_announced_but_not_each_number(walk):
+    heard = list(dict.fromkeys(sight["news"] for sight in walk.sights if sight["news"]))
+    texts = {sight["text"] for sight in walk.sights}
+    assert len(heard) >= 3, f"of {len(texts)} changes only these were announced: {heard}"
+    assert len(heard) <= 8, f"too much to listen to: {heard}"
+    assert heard[-1] == walk.after[-1]["text"], f"the end was not announced, only {heard}"
+
+
+def test_the_pages_need_no_other_host_and_log_no_error(walk):
+    assert not walk.trouble, walk.trouble
+    assert any(path.endswith("/static/progress.js") for path in walk.paths), "what was loaded?"
+
+
+# Cancel, and Redis away
+
+
+def test_the_button_cancels(tab):
+    tab.open("/exports/")
+    tab.click("main > form button")
+    look(tab, begun)
+    tab.click("article .remove button")
+    sight = look(tab, ended, seconds=5)[-1]
+    assert sight["state"] == "REVOKED", f"cancelled, and the page shows {sight}"
+    assert not tab.tab.find_element("css selector", "article .archive").is_displayed()
+    time.sleep(1)
+    assert tab.js(SIGHT) == sight, "it went on after the end"
+
+
+@pytest.mark.slow
+def test_the_bar_waits_for_redis_and_goes_on(chromium, own_server):
+    """Redis is killed, with all that it knows, and started again, while the page is open."""
+    own_server.start_worker()
+    person = with_posts(Person(own_server))
+    tab = chromium.reset(person)
+    tab.open("/exports/")
+    tab.click("main > form button")
+    look(tab, begun)
+    own_server.redis.kill()
+    away = look(tab, lambda sights: "aiting for the server" in sights[-1]["text"], seconds=10)
+    assert not ended(away), away
+    own_server.redis = own_server.spawn(own_server.redis.command, own_server.redis_log)
+    back = look(tab, ended)
+    print(
+        "Redis killed. The page showed:", *dict.fromkeys(s["text"] for s in away + back), sep="\n"
+    )
+    assert back[-1]["state"] == "SUCCESS", back[-1]
+    counts = [s for s in back if s["state"] == "PROGRESS" and f"of {SEEDED:,}" in s["text"]]
+    assert counts, f"the bar did not go on, it was only there at the end: {back}"
+    with archive_of(person, tab.js("document.querySelector('.archive').pathname")) as archive:
+        assert archive.testzip() is None
+    tab.check_logs()
+    own_server.forget_logs()  # the worker says, with a traceback, that Redis is away
+
+
+# The description of the API
+
+
+def test_try_it_out_sends_the_token(tab, author):
+    tab.open("/api/docs/")
+    tab.click(".opblock-post .opblock-summary-control")
+    tab.click(".try-out__btn")
+    tab.click(".execute")
+    tab.wait("document.querySelector('.live-responses-table')", "an answer in Swagger UI")
+    answer = "document.querySelector('.live-responses-table tbody .response-col_status').innerText"
+    assert tab.js(answer).split()[:1] == ["202"], f"POST /api/exports answered {tab.js(answer)}"
+    assert len(author.get("/api/exports").json()) == 1
+
+
+# Screens
+
+
+def test_the_first_stop_of_tab_skips_the_navigation(tab):
+    tab.open("/posts/")
+    tab.press("Tab")
+    assert tab.focused() == "Skip to the content"
+    left = tab.js("document.activeElement.getBoundingClientRect().left")
+    assert left >= 0, "the link has the focus, but nobody can see it"
+    tab.press("Enter", "Tab")
+    assert tab.js("document.activeElement.closest('main') !== null"), "Tab is still before <main>"
+
+
+@pytest.fixture(params=["home", "posts", "post", "login", "exports", "new"])
+def page(request: pytest.FixtureRequest, tab: Chromium, author: Person) -> Callable[..., None]:
+    """Open one of the pages on a screen of some kind."""
+
+    def open_page(**screen: object) -> None:
+        tab.reset(Browser(author.server) if request.param == "login" else author, **screen)
+        if request.param == "login":
+            tab.open("/auth/login")
+            tab.click("#username")
+            tab.press("nobody", "Tab", "wrong password", "Enter")
+            tab.wait("document.querySelector('[role=alert]')", "a message that the login failed")
+        elif request.param == "exports":
+            tab.open("/exports/")
+            tab.click("main > form button")
+            look(tab, begun)
+        else:
+            wide = f"/posts/{author.find('Wide')}"
+            tab.open(
+                {"home": "/", "posts": "/posts/", "post": wide, "new": "/posts/new"}[request.param]
+            )
+
+    return open_page
+
+
+@pytest.mark.one_step
+def test_a_narrow_screen_is_wide_enough(page, tab):
+    page(width=360)
+    width, screen = tab.js("[document.documentElement.scrollWidth, innerWidth]")
+    assert width <= screen == 360, f"the page is {width} pixels wide, the screen {screen}"
+
+
+@pytest.mark.one_step
+def test_in_the_dark_text_is_light(page, tab):
+    page(dark=True)
+    style = "getComputedStyle(document.body)"
+    ground, text = (brightness(tab.js(f"{style}.{name}")) for name in ("backgroundColor", "color"))
+    assert ground < 0.2, f"the background is not dark: {ground:.2f}"
+    assert text > 0.6, f"the text is not light: {text:.2f}"
+
+
+def brightness(colour: str) -> float:
+    """Return how bright a colour such as ``rgb(19, 23, 31)`` is: 0 is black, 1 white."""
+    return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3 / 255
+
+
+# The stream of events
+
+
+@pytest.fixture(scope="session")
+def events(author: Person) -> None:
+    """A step without a stream of events fails here, before the browser starts."""
+    paths = author.get("/api/openapi.json").json()["paths"]
+    assert any(path.endswith("/events") for path in paths), f"no events among {sorted(paths)}"
+
+
+@pytest.mark.since(6)
+def test_the_page_listens_and_does_not_ask(events, walk):
+    of_exports = [path.rpartition("/")[2] for path in walk.paths if "/api/exports/" in path]
+    assert of_exports == ["events"] * 2, (
+        f"one stream before the reload and one after, not {of_exports}"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.since(6)
+def test_without_events_the_page_asks(events, tab, author):
+    tab.cdp("Network.enable")
+    tab.cdp("Network.setBlockedURLs", urls=["*/events"])
+    tab.open("/exports/")
+    tab.click("main > form button")
+    values = between(look(tab, ended))
+    identity = author.get("/api/exports").json()[0]["id"]
+    assert f"/api/exports/{identity}" in tab.paths
+    tab.forget_console()  # it says that something was blocked
+    assert len(values) >= 3, f"the bar was seen at {values}: that is not moving"

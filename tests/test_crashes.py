@@ -1,0 +1,161 @@
+"""Workers die, were never there, or run into an error: the export ends all the same."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import running
+from tests.support.faults import Export
+from tests.support.faults import Lab
+from tests.support.faults import injected
+from tests.support.faults import pool_children
+from tests.support.faults import seen
+from tests.support.faults import send_signal
+from tests.support.processes import Process
+from tests.support.processes import wait_until
+
+pytestmark = [pytest.mark.since(5), pytest.mark.one_step]
+
+# Seconds from the moment when there is a worker again to the end of the export.
+RECOVERY = 30
+
+# What a message for people does not contain.
+NOT_FOR_PEOPLE = re.compile(r"error|exception|traceback|sql|table|select|/|\.py|\bNone\b", re.I)
+
+
+@pytest.fixture(scope="module")
+def lab(step, source) -> Iterator[Lab]:
+    yield from running(Lab(step, source))
+
+
+@pytest.fixture(autouse=True)
+def fresh(lab: Lab) -> Iterator[None]:
+    """No worker and no task from the test before; and no page has failed after."""
+    lab.dismiss_all()
+    yield
+    lab.check_logs()
+
+
+def kill_the_child(worker: Process) -> None:
+    for child in pool_children(worker):
+        child.kill()
+
+
+WAYS = {
+    "SIGKILL to the child that runs the task": kill_the_child,
+    "SIGKILL to the worker and its children": Process.kill,
+    "SIGQUIT to the worker": lambda worker: send_signal(worker, "SIGQUIT"),
+    "SIGTERM to the worker": lambda worker: send_signal(worker, "SIGTERM"),
+}
+
+
+@pytest.mark.slow
+def test_workers_die_in_the_middle(lab):
+    """Four workers with an export each, ended in four ways at once, and two new ones."""
+    lab.hire_many(len(WAYS))
+    authors = lab.authors(*[4000] * len(WAYS))
+    exports = {way: author.export() for way, author in zip(WAYS, authors, strict=True)}
+    for export in exports.values():
+        export.wait(lambda a: a["current"] > 50, "a worker for each has begun")
+    died: dict[str, int] = {}
+    for way, export in exports.items():
+        answer = export.look()
+        assert answer["state"] == "PROGRESS", f"too late to be in the middle: {answer}"
+        injected(f"{way}, at {answer['current']} of {answer['total']} posts")
+        WAYS[way](lab.worker_with(export.id))
+        died[way] = len(export.seen)
+    lab.hire(concurrency=2)
+    back = time.monotonic()
+    took: dict[str, float] = {}
+    while len(took) < len(exports) and time.monotonic() - back < RECOVERY:
+        for way, export in exports.items():
+            if way not in took:
+                export.look()
+                if export.ended:
+                    took[way] = time.monotonic() - back
+                    seen(f"{way}: {export.last['state']} after {took[way]:.1f} s")
+        time.sleep(0.1)
+    for way, export in exports.items():
+        assert way in took, f"{way}: {RECOVERY} s after a worker is back it is still {export.last}"
+        assert export.last["state"] == "SUCCESS", f"{way}: it ended as {export.last}"
+        export.check_archive()
+        moved = {a["current"] for a in export.seen[died[way] :] if 0 < a["current"] < a["total"]}
+        assert len(moved) > 1, f"{way}: no progress was seen any more, only {moved}"
+    wait_until(lambda: not lab.queued(), "no task is left in Redis", seconds=30)
+
+
+@pytest.mark.slow
+def test_a_task_that_is_delivered_three_times_is_done_once(lab):
+    export = lab.authors(2000)[0].export()
+    lab.deliver_again(export.id)
+    lab.deliver_again(export.id)
+    injected(f"the same task waits three times: {lab.queued()}")
+    worker = lab.hire(concurrency=3)
+    export.until_end(seconds=30)
+    export.check_archive()
+    wait_until(lambda: not lab.queued(), "all three are confirmed, none is left", seconds=30)
+    assert worker.output.count(export.id) >= 3, "the worker did not get all three"
+    export.look()
+    export.check_archive()
+    attempts = export.row().get("attempts", 1)
+    seen(f"attempts: {attempts}")
+    assert attempts == 1, f"{attempts} of the three did the work"
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_never_started_is_asked_for(lab):
+    injected("no worker runs")
+    export = lab.authors(10)[0].export()
+    export.wait(
+        lambda a: "celery -A" in a["message"],
+        "the message names the command that starts a worker",
+        seconds=10,
+    )
+    assert export.last["state"] == "PENDING"
+    assert lab.step.worker in export.last["message"], "another command starts this step's worker"
+    page = export.owner.get("/exports/")
+    assert "celery -A" in page.words, f"{page} does not say how to start a worker"
+    injected("a worker is started")
+    lab.hire()
+    export.until_end(seconds=10)
+    export.check_archive()
+
+
+def test_a_task_that_fails_can_be_tried_again(lab):
+    author = lab.authors(50)[0]
+    export = author.export()
+    table = lab.project.rows(
+        "SELECT name FROM sqlite_master WHERE sql LIKE 'create table%title%body%'"
+    )[0]["name"]
+    injected(f"the table “{table}” is gone when the task begins")
+    with lab.project.sqlite() as database:
+        database.execute(f'ALTER TABLE "{table}" RENAME TO elsewhere')
+    try:
+        worker = lab.hire()
+        export.until_end("FAILURE", seconds=20)
+    finally:
+        with lab.project.sqlite() as database:
+            database.execute(f'ALTER TABLE elsewhere RENAME TO "{table}"')
+    message = export.last["message"]
+    found = NOT_FOR_PEOPLE.search(message)
+    assert not found, f"“{found[0]}” is not for people: {message}"
+    assert export.last["archive_url"] is None
+    wait_until(lambda: "Traceback" in worker.output, "the traceback in the worker's log")
+    near = worker.output.partition("Traceback")[0].splitlines()[-3:]
+    assert any(export.id in line for line in near), f"the log does not say which export: {near}"
+
+    page = author.get("/exports/")
+    buttons = [
+        button
+        for button in page.soup("button")
+        if "try again" in button.get_text().lower() and not button.find_parent(hidden=True)
+    ]
+    assert len(buttons) == 1, f"{page} has {len(buttons)} buttons to try again"
+    injected("the table is back; “Try again” is pressed")
+    page = author.submit_on(page, to=buttons[0].find_parent("form").get("action"))
+    newest = author.get("/api/exports").json()[0]
+    assert newest["id"] != export.id, f"{page}; “Try again” started nothing"
+    again = Export(author, f"/api/exports/{newest['id']}").until_end(seconds=20)
+    again.check_archive()

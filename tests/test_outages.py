@@ -1,0 +1,147 @@
+"""Redis goes away: before an export starts, and while it runs."""
+
+import shutil
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import running
+from tests.support.browser import Page
+from tests.support.faults import Author
+from tests.support.faults import Lab
+from tests.support.faults import injected
+from tests.support.faults import seen
+from tests.support.faults import send_signal
+from tests.support.processes import redis_program
+from tests.support.processes import wait_until
+
+pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.slow]
+
+# Seconds that Redis is away in the middle.
+OUTAGE = 10
+
+
+@pytest.fixture(scope="module")
+def lab(step, source) -> Iterator[Lab]:
+    yield from running(Lab(step, source))
+
+
+@pytest.fixture(scope="module")
+def small(lab: Lab) -> Author:
+    return lab.authors(100)[0]
+
+
+@pytest.fixture(autouse=True)
+def no_page_fails(lab: Lab) -> Iterator[None]:
+    yield
+    lab.check_logs()
+
+
+@pytest.fixture(params=["embedded", "redis-server"])
+def redis_is(request, lab: Lab) -> Iterator[None]:
+    """Both servers: the one that comes with the tests, and Debian's."""
+    program = redis_program() if request.param == "embedded" else shutil.which("redis-server")
+    if program is None:
+        pytest.skip("no redis-server here: `apt install redis-server`")
+    lab.dismiss_all()
+    lab.redis.kill()
+    lab.start_redis(program)
+    yield
+    lab.dismiss_all()
+
+
+def refuse(person: Author, *, within: float) -> None:
+    """Try to start an export from the API and from the page: a message each, and no export."""
+    answer = person.api("POST", "/api/exports")
+    took = answer.response.elapsed.total_seconds()
+    seen(f"{answer} after {took:.2f} s: {answer.text.strip()[:120]}")
+    assert answer.status == 503, f"{answer}; it cannot start, which is a 503"
+    assert answer.json().get("message"), f"{answer} without a message for people"
+    assert took < within, f"{answer} took {took:.1f} s, which is more than {within:g} s"
+
+    page = person.submit("/exports/")
+    seen(f"{page}")
+    assert page.status == 200, f"{page}; the page should stay usable"
+    alerts = [tag.get_text(strip=True) for tag in page.soup(role="alert")]
+    assert alerts, f"{page} says nothing about the export that did not start"
+    assert page.forms_to("/exports/"), f"{page} has no form to try again with"
+    left = person.get("/api/exports").json()
+    assert left == [], f"an export is left that nobody will ever work on: {left}"
+
+
+def check_other_pages(person: Author) -> None:
+    """Check that pages without Redis do not notice."""
+    for path in ("/", "/posts/", "/about"):
+        page = person.get(path)
+        took = page.response.elapsed.total_seconds()
+        assert page.status == 200, f"{page} needs no Redis"
+        assert took < 0.5, f"{page} took {took:.1f} s, and needs no Redis"
+
+
+@pytest.mark.usefixtures("redis_is")
+def test_redis_is_away_at_the_start(lab, small):
+    program = lab.redis.command[0]
+    worker = lab.hire()
+    injected("Redis ends: connections are refused")
+    lab.redis.kill()
+    refuse(small, within=1)
+    check_other_pages(small)
+
+    injected("Redis hangs (SIGSTOP): connections are taken, and nothing is answered")
+    lab.start_redis(program)
+    send_signal(lab.redis, "SIGSTOP")
+    refuse(small, within=5)
+    check_other_pages(small)
+
+    injected("Redis goes on (SIGCONT)")
+    send_signal(lab.redis, "SIGCONT")
+    export = small.export()
+    seen("the next POST is taken, by the same web process")
+    export.until_end(seconds=30)
+    export.check_archive()
+    assert worker.running, "the worker did not outlive the outage"
+    assert len(small.get("/api/exports").json()) == 1, "an export that was refused is there too"
+    export.cancel()
+
+
+def test_redis_is_away_in_the_middle(lab):
+    long, short = lab.authors(16_000, 1000)
+    worker = lab.hire(concurrency=2)
+    exports = [long.export(), short.export()]
+    for export in exports:
+        export.wait(lambda a: a["current"], "it begins")
+    injected(f"Redis is killed and loses all data, for {OUTAGE} s")
+    lab.redis.kill()
+    during: list[Page] = []
+    began = time.monotonic()
+    while time.monotonic() - began < OUTAGE or not exports[1].ended:
+        assert time.monotonic() - began < 6 * OUTAGE, f"it is held up: {exports[1].last}"
+        for export in exports:
+            during.append(page := export.owner.get(export.path))
+            assert page.status == 200, f"{page}; the row in the database still knows"
+            answer = export.look()
+            if not export.ended:
+                message = answer["message"].lower()
+                assert "waiting for the server" in message, f"the bar does not say why: {answer}"
+        time.sleep(0.2)
+    slowest = max(page.response.elapsed.total_seconds() for page in during)
+    assert slowest < 3, f"an answer took {slowest:.1f} s"
+    numbers = [answer["current"] for answer in exports[0].seen]
+    assert numbers == sorted(numbers), f"the bar went back: {numbers}"
+    grown = sorted({page.json()["current"] for page in during if page.url.endswith(exports[0].id)})
+    seen(f"the short one ended during the outage as {exports[1].last['state']}")
+    seen(f"numbers during the outage: {grown}, the slowest answer after {slowest:.2f} s")
+    assert len(grown) > 3, "the numbers in the database did not grow: is the export held up?"
+
+    injected("Redis is back, empty")
+    lab.start_redis()
+    for export in exports:
+        export.until_end(seconds=60)
+        export.check_archive()
+    assert worker.running, "the worker did not outlive the outage"
+    after = lab.authors(10)[0].export().until_end(seconds=30)
+    after.check_archive()
+    seen("the same worker does the next export")
+    assert after.id in worker.output, "another worker did it"
+    wait_until(lambda: not lab.queued(), "no task is left in Redis")
