@@ -3,6 +3,9 @@
 const target = document.getElementById("swagger-ui");
 const token = document.querySelector('meta[name="csrf-token"]').content;
 
+const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+document.documentElement.classList.toggle("dark-mode", dark);
+
 SwaggerUIBundle({
   domNode: target,
   url: target.dataset.url,

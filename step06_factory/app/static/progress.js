@@ -2,6 +2,7 @@
 
 const FINAL = ["SUCCESS", "FAILURE", "REVOKED"];
 const POLL_EVERY = 500; // milliseconds
+const WAITING = "Waiting for the server.";
 
 // Write the news of an export into its article.
 function show(article, news) {
@@ -11,7 +12,8 @@ function show(article, news) {
     // Read aloud by screen readers: not each number, that would be too much.
     document.getElementById("news").textContent = news.message;
   }
-  bar.value = news.percent;
+  // What is known while Redis is away is a second old: the bar would jump back.
+  if (!news.message.startsWith(WAITING)) bar.value = news.percent;
   article.dataset.state = news.state;
   article.querySelector(".text").textContent = news.message;
   article.querySelector(".again").hidden = news.state !== "FAILURE";
@@ -26,7 +28,7 @@ function show(article, news) {
 }
 
 function showWaiting(article) {
-  article.querySelector(".text").textContent = "Waiting for the server.";
+  article.querySelector(".text").textContent = WAITING;
 }
 
 // Ask again and again, until the export has ended.
