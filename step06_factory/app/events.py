@@ -29,7 +29,8 @@ FINAL = ("SUCCESS", "FAILURE", "REVOKED")
 def watch(export_id: str) -> Iterator[str]:
     """Yield the present state of an export, then each change, until it has ended."""
     url = current_app.config["REDIS_URL"]
-    options = {"socket_connect_timeout": 1, "socket_timeout": 2}
+    # More patience than elsewhere: nobody waits for this, and a thousand may come at once.
+    options = {"socket_connect_timeout": 5, "socket_timeout": 5}
     try:
         with (
             closing(Redis.from_url(url, **options)) as redis,
@@ -55,9 +56,11 @@ def changes(export_id: str, channel: PubSub) -> Iterator[str]:
             news = look(export_id)  # a worker may have died, which nobody publishes
         else:
             sleep(EVENT_EVERY)
-            while later := channel.get_message():
-                message = later
-            news = progress(news, json.loads(message["data"])) or look(export_id)
+            messages = [message]
+            while message := channel.get_message():
+                messages.append(message)
+            news = progress(news, [json.loads(message["data"]) for message in messages])
+            news = news or look(export_id)
         yield event(news)
 
 
@@ -69,11 +72,11 @@ def look(export_id: str) -> dict[str, Any] | None:
     return news
 
 
-def progress(news: dict[str, Any], task: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the news with what Celery says of the task, None if that is more than progress."""
-    if task["status"] != "PROGRESS":
+def progress(news: dict[str, Any], reports: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the news with the last report of the task, None if one of them is no mere progress."""
+    if any(report["status"] != "PROGRESS" for report in reports):
         return None
-    current, total = task["result"]["current"], task["result"]["total"]
+    current, total = reports[-1]["result"]["current"], reports[-1]["result"]["total"]
     return news | {
         "state": "PROGRESS",
         "current": current,
