@@ -15,7 +15,7 @@ from tests.support.browser import Person
 from tests.support.chromium import Chromium
 from tests.support.server import Server
 
-pytestmark = [pytest.mark.since(5), pytest.mark.usefixtures("worker")]
+pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.usefixtures("worker")]
 
 SEEDED = 4000  # posts: an export of some seconds
 FINAL = ("SUCCESS", "FAILURE", "REVOKED")
@@ -296,14 +296,12 @@ def page(request: pytest.FixtureRequest, tab: Chromium, author: Person) -> Calla
     return open_page
 
 
-@pytest.mark.one_step
 def test_a_narrow_screen_is_wide_enough(page, tab):
     page(width=360)
     width, screen = tab.js("[document.documentElement.scrollWidth, innerWidth]")
     assert width <= screen == 360, f"the page is {width} pixels wide, the screen {screen}"
 
 
-@pytest.mark.one_step
 def test_in_the_dark_text_is_light(page, tab):
     page(dark=True)
     style = "getComputedStyle(document.body)"

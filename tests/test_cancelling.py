@@ -1,4 +1,4 @@
-"""Exports are cancelled, whatever they are at; and nobody has too many of them."""
+"""Exports are cancelled, whatever they are at; nobody has too many, and none waits in vain."""
 
 import random
 import time
@@ -135,3 +135,18 @@ def test_two_at_once_are_fine_and_more_than_three_are_too_many(lab, people):
         export.until_end(seconds=20)
         export.check_archive()
     few.export().until_end()
+
+
+def test_what_waits_goes_to_the_worker_that_is_free(lab, people):
+    many, few = people
+    busy = lab.hire()
+    long = many.export().wait(lambda a: a["current"], "it begins")
+    waiting = [few.export() for _ in range(3)]
+    injected("one worker is busy, three exports wait, and a second worker comes")
+    free = lab.hire()
+    for export in waiting:
+        export.until_end(seconds=10)
+        assert export.id in free.output, "the worker that was busy did it"
+    assert long.look()["state"] == "PROGRESS", "the long one has ended, so this shows nothing"
+    assert not any(export.id in busy.output for export in waiting), "it took more than it can do"
+    long.cancel()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
+import requests
 
 from tests.conftest import running
 from tests.support.browser import Browser
@@ -24,9 +25,10 @@ from tests.test_factory import GUNICORN
 
 pytestmark = [pytest.mark.since(6), pytest.mark.one_step, pytest.mark.slow]
 
-# Seconds: from a change to the watcher, and between two signs of life.
+# Seconds: from a change to the watcher, between two signs of life, and of a stream in these tests.
 SOON = 2
 KEEP_ALIVE = 5
+LONGEST = 20
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,20 @@ def events(export: Export, **headers: str) -> Iterator[Event]:
     """Follow the stream of an export until the server ends it."""
     began = time.monotonic()
     url = f"{export.lab.url}{export.path}/events"
-    with export.owner.http.get(url, stream=True, timeout=10, headers=headers) as answer:
+    with export.owner.http.get(url, stream=True, timeout=2 * KEEP_ALIVE, headers=headers) as answer:
         assert answer.status_code == 200, f"GET {export.path}/events is {answer.status_code}"
         kind = answer.headers["Content-Type"]
         assert kind.startswith("text/event-stream"), f"the stream's type is {kind}"
-        for line in answer.iter_lines(chunk_size=1):
-            after = time.monotonic() - began
-            if line.startswith(b"data:"):
-                yield Event(after, json.loads(line.removeprefix(b"data:")))
-            elif line.startswith(b":"):
-                yield Event(after, "")
+        try:
+            for line in answer.iter_lines(chunk_size=1):
+                after = time.monotonic() - began
+                assert after < LONGEST, f"the stream still goes on after {LONGEST} s"
+                if line.startswith(b"data:"):
+                    yield Event(after, json.loads(line.removeprefix(b"data:")))
+                elif line.startswith(b":"):
+                    yield Event(after, "")
+        except requests.ConnectionError as problem:
+            raise AssertionError(f"no event came, nor a sign of life: {problem}") from None
 
 
 def test_a_watcher_sees_it_all(lab, people):

@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
 from itertools import chain
@@ -24,6 +25,8 @@ from uuid import uuid4
 import psutil
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from common.steps import Step
 from tests.support.browser import Page
@@ -72,7 +75,8 @@ class Lab(Server):
         self.project.env["REDIS_URL"] = f"redis://127.0.0.1:{self.redis_port}/0"
 
     def redis_client(self) -> redis.Redis:
-        return redis.Redis(port=self.redis_port, socket_timeout=5, decode_responses=True)
+        options = {"socket_timeout": 5, "retry": Retry(NoBackoff(), 0), "decode_responses": True}
+        return redis.Redis(port=self.redis_port, **options)
 
     def queued(self) -> dict[str, int]:
         """Return how many tasks wait in Redis, or are with a worker that has not confirmed them."""
@@ -140,7 +144,7 @@ class Lab(Server):
         """End all workers, and take what they had to do out of the queue."""
         for worker in self.workers:
             worker.kill()
-        with self.redis_client() as client:
+        with suppress(redis.RedisError), self.redis_client() as client:  # it may be away
             client.flushall()
 
     def worker_with(self, export_id: str) -> Process:
