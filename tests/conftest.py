@@ -7,6 +7,7 @@ once: the fixture ``step`` is parametrized here, nothing is copied.
 
 import os
 import re
+import signal
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Who starts us in the background may have these ignored, and what we start would inherit that.
+    for name, handler in {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}.items():
+        number = getattr(signal, name, None)  # there is no SIGHUP on Windows
+        if number and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
     option = config.option
     if (option.app or option.held_to) and not option.step:
         raise pytest.UsageError("--app and --held-to need --step, which says what is promised")
