@@ -78,6 +78,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = [step for step in STEPS if step.number in range_of(steps)]
         if metafunc.definition.get_closest_marker("one_step"):
             chosen = chosen[-1:]
+        if about := metafunc.definition.get_closest_marker("about"):
+            # Where no lesson touches these files, they are those of the step before, byte by byte.
+            chosen = [
+                step
+                for step in chosen
+                if step in (chosen[0], chosen[-1]) or any(map(step.does_touch, about.args))
+            ]
     metafunc.parametrize(
         "step",
         [pytest.param(step, id=f"step{step.number}") for step in chosen],
@@ -100,6 +107,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.get_closest_marker("slow") or item.path.stem in TIMED:
                 item.add_marker(pytest.mark.flaky(reruns=1))  # measure again before it counts
     if not config.option.step:
+        if config.option.numprocesses or hasattr(config, "workerinput"):
+            items.sort(key=lambda item: urgency(item.nodeid))
         return
 
     def wanted(item: pytest.Item) -> bool:
@@ -112,22 +121,48 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = filter(wanted, items)
 
 
-# Their tests start steps of their own, so each of these files is a group.
-OWN_GROUP = re.compile(r"tests/test_(?:outages|crashes|cancelling|streams|crowds|machines|big)\.py")
+# These mostly wait, for what comes back after some seconds: all by one process, beside the others.
+WAITING = ("test_outages", "test_crashes", "test_cancelling", "test_streams")
+# These start steps of their own, or take their time, so each of these files is a group.
+OWN_GROUP = ("test_big", "test_browser", "test_crowds", "test_factory", "test_machines")
+# The longest come first. What is in no group (None) fills the gaps.
+GROUPS = ("waiting", "step6", "step5", *OWN_GROUP, "test_suite", "step4", "step3", "step2", None)
+
+
+def group_of(nodeid: str) -> str | None:
+    """Return what a test is run together with, by one process; None if it stands for itself."""
+    file = Path(nodeid.partition("::")[0]).stem
+    if file in WAITING:
+        return "waiting"
+    if file in OWN_GROUP:
+        return file
+    of_step = re.search(r"[\[-](step\d+)[\]-]", nodeid)
+    return of_step[1] if of_step else None
+
+
+def urgency(nodeid: str) -> int:
+    """Return when a test should begin: small numbers first."""
+    group = "test_suite" if "test_suite.py" in nodeid else group_of(nodeid)
+    return GROUPS.index(group) if group in GROUPS else len(GROUPS)
 
 
 class ByStep(LoadScopeScheduling):
     """Gives all tests of one step to the same process, so that each step is started once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if of_its_own := OWN_GROUP.match(nodeid):
-            return of_its_own[0]
-        of_step = re.search(r"[\[-](step\d+)[\]-]", nodeid)
-        return of_step[1] if of_step else nodeid
+        return group_of(nodeid) or nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStep:
     return ByStep(config, log)
+
+
+failed: set[str] = set()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.option.held_to and item.nodeid.partition("[")[0] in failed:
+        pytest.skip("it has failed with other values, which is what --held-to asks for")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -135,6 +170,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo
 ) -> Iterator[pytest.TestReport]:
     report = yield
+    if report.failed:
+        failed.add(item.nodeid.partition("[")[0])
     if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which does not count where CI=true: {report.longrepr[2]}"

@@ -11,6 +11,8 @@ from tests.support.browser import Page
 from tests.support.browser import new_name
 
 pytestmark = pytest.mark.since(2)
+# Many values for what is the same code in most of the steps.
+of_forms = pytest.mark.about("app/auth.py", "app/forms.py", "app/names.py", "app/posts.py")
 
 PASSWORD = "a long password"
 texts = pytest.mark.parametrize("text", hostile.TEXTS.values(), ids=hostile.TEXTS.keys())
@@ -38,6 +40,7 @@ def assert_shown_as_text(page: Page, text: str) -> None:
     assert not page.soup.find("script", string=lambda code: code and "alert" in code)
 
 
+@of_forms
 @texts
 def test_any_text_as_a_name(visitor, text):
     name = filled_in(text)
@@ -57,6 +60,7 @@ def test_any_text_as_a_name(visitor, text):
         assert visitor.is_logged_in(), f"{name!r} could register, but cannot log in"
 
 
+@of_forms
 @texts
 def test_any_text_as_a_title(person, visitor, text):
     before = visitor.get("/posts/").post_ids()
@@ -74,6 +78,7 @@ def test_any_text_as_a_title(person, visitor, text):
     return None
 
 
+@of_forms
 @texts
 def test_any_text_as_a_body(person, visitor, text):
     title = new_name("body")
@@ -89,6 +94,7 @@ def test_any_text_as_a_body(person, visitor, text):
     return None
 
 
+@of_forms
 @passwords
 def test_any_text_as_a_password(server, visitor, text):
     name = new_name()
@@ -105,6 +111,7 @@ def test_any_text_as_a_password(server, visitor, text):
     assert other.is_logged_in(), f"{page}, yet the name {name} is taken now"
 
 
+@of_forms
 @passwords
 def test_any_text_at_the_login(visitor, person, text):
     for name, password in ((text, "no such password"), (person.username, text)):
@@ -122,6 +129,7 @@ def test_any_text_in_the_address(visitor, text):
         assert page.status < 500
 
 
+@of_forms
 @pytest.mark.parametrize("missing", ["username", "password", "both"])
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])
 def test_fields_may_be_missing(visitor, path, missing):
@@ -173,6 +181,7 @@ def test_a_body_that_is_too_large(person, visitor):
     assert visitor.get("/posts/").post_ids() == before, "a text of 2 MB was taken"
 
 
+@of_forms
 @pytest.mark.parametrize(
     ("first", "second"), hostile.SAME_NAMES.values(), ids=hostile.SAME_NAMES.keys()
 )
