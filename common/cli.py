@@ -75,7 +75,8 @@ def show_table() -> None:
 @cli.command("run")
 @click.argument("step", type=STEP)
 @click.option("--port", type=PORT, default=DEFAULT_PORT, show_default=True, help="Of the page.")
-def run_command(step: Step, port: int) -> None:
+@click.option("--mysql", is_flag=True, help="Steps 3 to 6: on a MariaDB that is started with it.")
+def run_command(step: Step, port: int, mysql: bool) -> None:
     """Start a step with all that it needs; Ctrl-C stops it.
 
     That is the web server, and from step 4 on the migrations, from step 5 on a worker and Redis:
@@ -84,7 +85,7 @@ def run_command(step: Step, port: int) -> None:
     from .run import run
 
     _require(step)
-    sys.exit(run(step, port))
+    sys.exit(run(step, port, mysql))
 
 
 @cli.command("diff")
@@ -112,13 +113,15 @@ def diff_command(
 
 @cli.command("test", context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.option("--quick", is_flag=True, help="Leave out what takes more than five seconds each.")
+@click.option("--mysql", is_flag=True, help="Steps 3 to 6, on a MariaDB that is started for it.")
 @click.argument("arguments", metavar="[PYTEST ARGUMENTS]...", nargs=-1, type=click.UNPROCESSED)
-def test_command(quick: bool, arguments: tuple[str, ...]) -> None:
+def test_command(quick: bool, mysql: bool, arguments: tuple[str, ...]) -> None:
     """Run the whole suite, or part of it: arguments go to pytest."""
     from .bootstrap import hand_over
 
     os.chdir(ROOT)
-    hand_over([sys.executable, "-m", "pytest", *["-m", "not slow"] * quick, *arguments])
+    options = ["-m", "not slow"] * quick + ["--mysql"] * mysql
+    hand_over([sys.executable, "-m", "pytest", *options, *arguments])
 
 
 @cli.command("check")

@@ -63,11 +63,12 @@ class StepManager(Manager):  # type: ignore[misc]  # honcho has no types
 class StepProcess(Process):  # type: ignore[misc]
     """One process and the helper process in which honcho watches over it.
 
-    ``announce`` is the port of the page to wait for, ``redis`` the process id of an embedded Redis.
+    ``announce`` is the port of the page to wait for, ``servers`` the process ids of the Redis and
+    the MariaDB that were started with the step.
     """
 
     announce: int | None = None
-    redis: int | None = None
+    servers: tuple[int, ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -95,7 +96,7 @@ class StepProcess(Process):  # type: ignore[misc]
                 _end_group(self._child.pid, signal.SIGKILL)
                 return  # its output is closed now, so run() ends and honcho hears of it
             time.sleep(0.2)
-        groups = [pid for pid in (self._child and self._child.pid, self.redis) if pid]
+        groups = [pid for pid in (self._child and self._child.pid, *self.servers) if pid]
         for ending, patience in ((signal.SIGTERM, 2), (signal.SIGKILL, 0)):
             for group in groups:
                 _end_group(group, ending)

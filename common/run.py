@@ -9,41 +9,56 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+from typing import TextIO
 
 import click
 from honcho.printer import Message
 from honcho.process import Popen
 
+from . import mysql
 from . import stack
 from .processes import POSIX
 from .processes import Printer
 from .processes import StepManager
 from .steps import Step
 
+if sys.platform != "win32":
+    import fcntl
 
-def run(step: Step, port: int) -> int:
+
+def run(step: Step, port: int, with_mysql: bool = False) -> int:
     """Run all that ``step`` needs, with its page on 127.0.0.1 and ``port``, until it is stopped.
 
+    Its database is SQLite or what DATABASE_URL says, ``with_mysql`` a MariaDB that is started too.
     Returns the exit code: 130 after Ctrl-C, 143 after SIGTERM, 1 if a process ended by itself.
     Raises click.ClickException, with a message for the learner, if it cannot start.
     """
     _check_port(port)
+    if with_mysql:
+        _check_mysql(step)
     _end_on_hangup_and_sigterm()
     if sys.platform == "linux":
         # A helper process must be a child of this one, to notice when this one is killed.
         multiprocessing.set_start_method("fork", force=True)
     printer = Printer()
     manager = StepManager(printer)
-    with _redis(printer, step.path / "instance" / "redis") if step.worker else _nothing() as redis:
-        env = stack.environment()
+    instance = step.path / "instance"
+    with (
+        _redis(printer, instance / "redis") if step.worker else _nothing() as redis,
+        _mysql(printer, instance / "mariadb") if with_mysql else _nothing() as mariadb,
+    ):
+        env = stack.environment(**({"DATABASE_URL": mariadb.url} if mariadb else {}))
         if step.migrates:
             _migrate(step, printer, env)
         for command in stack.commands(step, port):
             process = manager.add_process(command.name, command.argv, env=env, cwd=str(step.path))
-            process.redis = redis
+            process.servers = tuple(pid for pid in (redis, mariadb and mariadb.pid) if pid)
             process.announce = port if command.name == "web" else None
         manager.loop()
     if printer.ended:
@@ -115,12 +130,11 @@ def _redis(printer: Printer, directory: Path) -> Iterator[int | None]:
         [*command, "--logfile", str(log)], stdin=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        _await_redis(redis, url, log)
+        _await(redis, lambda: stack.redis_answers(url), "The embedded Redis", log)
         printer.say(f"Redis: none answered at {shown}, so one was started; it ends with this.")
-        _stop_all_if_it_ends(redis, printer)
-        yield redis.pid
+        with _stop_all_if_it_ends("redis", redis, printer):
+            yield redis.pid
     finally:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         redis.terminate()
         redis.wait()
 
@@ -150,23 +164,102 @@ def no_embedded_redis() -> str:
     )
 
 
-def _await_redis(redis: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and redis.poll() is None:
-        if stack.redis_answers(url):
+def _await(
+    server: subprocess.Popen[bytes], ready: Callable[[], bool], name: str, log: Path
+) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        if ready():
             return
         time.sleep(0.02)
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    raise click.ClickException("\n".join(["The embedded Redis did not start.", *lines[-5:]]))
+    raise click.ClickException("\n".join([f"{name} did not start.", *lines[-5:]]))
 
 
-def _stop_all_if_it_ends(redis: subprocess.Popen[bytes], printer: Printer) -> None:
-    def child_ended(*_: object) -> None:
-        if redis.poll() is not None:
-            printer.note_end("redis", redis.returncode)
+@contextmanager
+def _stop_all_if_it_ends(
+    name: str, server: subprocess.Popen[bytes], printer: Printer
+) -> Iterator[None]:
+    def child_ended(*arguments: Any) -> None:
+        if server.poll() is not None:
+            printer.note_end(name, server.returncode)
             os.kill(os.getpid(), signal.SIGTERM)
+        if callable(before):  # another server is watched too
+            before(*arguments)
 
-    signal.signal(signal.SIGCHLD, child_ended)
+    before = signal.signal(signal.SIGCHLD, child_ended)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+class MariaDB(NamedTuple):
+    """A MariaDB that was started: its process id, and the DATABASE_URL of the step's database."""
+
+    pid: int
+    url: str
+
+
+def _check_mysql(step: Step) -> None:
+    if not step.database:
+        raise click.ClickException(f"Step {step.number} has no database yet; step 3 is the first.")
+    if "DATABASE_URL" in os.environ:
+        raise click.ClickException(
+            "DATABASE_URL is set, so the step has a database already. Leave --mysql out to use "
+            "that one, or unset DATABASE_URL."
+        )
+    try:
+        mysql.find_program(mysql.SERVER)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@contextmanager
+def _mysql(printer: Printer, directory: Path) -> Iterator[MariaDB]:
+    """Have a MariaDB during the block, which keeps its data in ``directory``."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        _lock(lock)
+        try:
+            if not (directory / "data").exists():
+                printer.say("MariaDB: making its files, this once.")
+            mysql.install(directory)
+            password = mysql.new_password(directory)
+            port = stack.free_port()
+            command = mysql.server_command(directory, port)
+        except (LookupError, RuntimeError) as error:
+            raise click.ClickException(str(error)) from None
+        log = directory / "mariadb.log"
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[lock.fileno()],  # so the lock is held for as long as it runs
+            )
+    try:
+        _await(server, lambda: mysql.answers(port), "MariaDB", log)
+        url = mysql.database_url(port, password)
+        printer.say("MariaDB: started; it ends with this, and keeps its data. In other terminals:")
+        printer.say(f"    export DATABASE_URL={url}")
+        with _stop_all_if_it_ends("mariadb", server, printer):
+            yield MariaDB(server.pid, url)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _lock(file: TextIO) -> None:
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.ClickException(
+                "Another learn.py run with --mysql uses the database of this step. Stop that first."
+            ) from None
 
 
 def _migrate(step: Step, printer: Printer, env: dict[str, str]) -> None:

@@ -93,6 +93,13 @@ def port_is_free(port: int) -> bool:
     return True
 
 
+def free_port() -> int:
+    """Return a port on which nothing listens just now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
 def redis_url() -> str:
     """Return ``REDIS_URL``, or the default that the steps use without it."""
     return os.environ.get("REDIS_URL", DEFAULT_REDIS_URL)

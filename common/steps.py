@@ -15,13 +15,15 @@ class Step:
     ``touches`` lists what the lesson adds, changes or removes, as paths relative to the step's
     folder; a path that ends in ``/`` stands for all below it. Every other file is byte-identical
     to the step before, and the suite holds us to that. ``worker`` is the ``-A`` argument of the
-    step's Celery worker, None where the step has no worker.
+    step's Celery worker, None where the step has no worker. ``database`` says whether it finds one
+    by DATABASE_URL.
     """
 
     number: int
     name: str
     idea: str
     touches: tuple[str, ...] = ()
+    database: bool = False
     migrates: bool = False
     worker: str | None = None
 
@@ -66,6 +68,7 @@ STEPS = (
             "config.py",
             "requirements.txt",
         ),
+        database=True,
     ),
     Step(
         4,
@@ -82,6 +85,7 @@ STEPS = (
             "migrations/",
             "requirements.txt",
         ),
+        database=True,
         migrates=True,
     ),
     Step(
@@ -107,6 +111,7 @@ STEPS = (
             "migrations/versions/0005_exports.py",
             "requirements.txt",
         ),
+        database=True,
         migrates=True,
         worker="app.celery_app",
     ),
@@ -126,6 +131,7 @@ STEPS = (
             "gunicorn.conf.py",
             "requirements.txt",
         ),
+        database=True,
         migrates=True,
         worker="celery_worker",
     ),

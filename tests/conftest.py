@@ -5,6 +5,7 @@ A test says since which step its subject exists, with the mark ``since(N)``, and
 once: the fixture ``step`` is parametrized here, nothing is copied.
 """
 
+import argparse
 import os
 import re
 import signal
@@ -16,12 +17,14 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from common import mysql
 from common.steps import STEPS
 from common.steps import Step
 from common.steps import find_step
 from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.mariadb import MariaDB
+from tests.support.mariadb import the_mariadb
 from tests.support.project import Project
 from tests.support.server import Server
 
@@ -29,6 +32,7 @@ from tests.support.server import Server
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("study log")
     group.addoption("--step", help="run what this step promises: a number, a folder or a part")
+    group.addoption("--mysql", action="store_true", help="run steps 3 to 6 on a MariaDB of its own")
     group.addoption("--app", metavar="DIR", help="with --step: test this folder instead of ours")
     group.addoption(
         "--held-to",
@@ -52,8 +56,21 @@ def pytest_configure(config: pytest.Config) -> None:
             find_step(option.step)
         except LookupError as problem:
             raise pytest.UsageError(str(problem)) from None
+    if option.mysql:
+        use_mysql(option)
     if option.app and not Path(option.app).is_dir():
         raise pytest.UsageError(f"--app: there is no folder {option.app}")
+
+
+def use_mysql(option: argparse.Namespace) -> None:
+    """Let each copy of a step have a database of its own on a MariaDB."""
+    if option.step and not find_step(option.step).database:
+        raise pytest.UsageError("--mysql is for steps with a database; step 3 is the first")
+    try:
+        mysql.find_program(mysql.SERVER)
+    except LookupError as missing:
+        raise pytest.UsageError(str(missing)) from None
+    Project.new_database = lambda: the_mariadb().new_database()
 
 
 def span(definition: pytest.Item) -> tuple[int, int] | None:
@@ -76,6 +93,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = [only] if promised else []
     else:
         chosen = [step for step in STEPS if step.number in range_of(steps)]
+        chosen = [step for step in chosen if step.database or not option.mysql]
         if metafunc.definition.get_closest_marker("one_step"):
             chosen = chosen[-1:]
         if about := metafunc.definition.get_closest_marker("about"):
@@ -106,16 +124,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow") or item.path.stem in TIMED:
                 item.add_marker(pytest.mark.flaky(reruns=1))  # measure again before it counts
-    if not config.option.step:
-        if config.option.numprocesses or hasattr(config, "workerinput"):
-            items.sort(key=lambda item: urgency(item.nodeid))
+    option = config.option
+    if option.numprocesses or hasattr(config, "workerinput"):
+        items.sort(key=lambda item: urgency(item.nodeid))
+    if not option.step and not option.mysql:
         return
 
     def wanted(item: pytest.Item) -> bool:
         call = getattr(item, "callspec", None)
         if call is None or not isinstance(call.params.get("step"), Step):
             return False  # about the repo, or about other steps
-        return not (config.option.app and item.get_closest_marker("ours"))
+        marks = {mark.name for mark in item.iter_markers()}
+        return not ((option.app and "ours" in marks) or (option.mysql and "not_on_mysql" in marks))
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = filter(wanted, items)
@@ -310,10 +330,6 @@ def person(account: Person) -> Iterator[Person]:
 
 
 @pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariaDB]:
+def mariadb() -> MariaDB:
     """A MariaDB server of the tests' own; each taker asks it for a database."""
-    server = MariaDB()
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    return the_mariadb()

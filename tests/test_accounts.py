@@ -194,9 +194,8 @@ def test_the_session_of_somebody_who_is_gone_is_a_visitors(server, join):
     person = join()
     remembered = person.come_back(remember=True)
     close_browser(remembered)
-    with server.project.sqlite() as database:
-        gone = database.execute("DELETE FROM user WHERE username = ?", [person.username])
-        assert gone.rowcount == 1
+    gone = server.project.change("DELETE FROM user WHERE username = :name", name=person.username)
+    assert gone == 1
     for browser in (person, remembered):
         page = browser.get("/")
         assert page.status == 200

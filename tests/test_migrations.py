@@ -1,17 +1,20 @@
 """The schema changes, in both directions, and the rows stay."""
 
 import re
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from common.steps import STEPS
 from common.steps import Step
 from tests.support.browser import Browser
 from tests.support.browser import Person
+from tests.support.copies import Saved
+from tests.support.copies import restore
+from tests.support.copies import save
 from tests.support.project import Project
 from tests.support.server import Server
 
@@ -19,20 +22,6 @@ pytestmark = pytest.mark.since(4)
 
 USER = "SELECT id, username, password_hash, created_at FROM user ORDER BY id"
 POST = "SELECT id, title, body, created_at, author_id FROM post ORDER BY id"
-TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-
-
-@dataclass(frozen=True)
-class Database:
-    """A database file with a few users and posts in it."""
-
-    name: str
-    content: bytes
-
-    def put_into(self, project: Project) -> None:
-        instance = project.folder / "instance"
-        instance.mkdir(exist_ok=True)
-        (instance / self.name).write_bytes(self.content)
 
 
 @dataclass(frozen=True)
@@ -40,7 +29,7 @@ class Filled:
     """A copy of the step, its database at the last revision and with rows, and how it got there."""
 
     project: Project
-    database: Database
+    saved: Saved
     history: str
 
 
@@ -50,8 +39,7 @@ def filled_once(step: Step, source: Path) -> Iterator[Filled]:
     try:
         seed = ("seed", "--username", "ada", "--password", "12345678", "--posts", "3")
         output = project.flask_all(("db", "upgrade"), seed, ("db", "history"))
-        database = Database(project.database.name, project.database.read_bytes())
-        yield Filled(project, database, output)
+        yield Filled(project, save(project), output)
     finally:
         project.close()
 
@@ -59,7 +47,7 @@ def filled_once(step: Step, source: Path) -> Iterator[Filled]:
 @pytest.fixture
 def filled(filled_once: Filled) -> Project:
     """That copy, for each test as it was, whatever the test before did to it."""
-    filled_once.database.put_into(filled_once.project)
+    restore(filled_once.saved, filled_once.project)
     return filled_once.project
 
 
@@ -75,15 +63,15 @@ def rows(project: Project) -> tuple[list, list]:
 
 
 def tables(project: Project) -> set[str]:
-    return {row["name"] for row in project.rows(TABLES)}
+    return set(project.inspect().get_table_names())
 
 
 def columns(project: Project, table: str) -> set[str]:
-    return {row["name"] for row in project.rows(f"PRAGMA table_info({table})")}
+    return {column["name"] for column in project.inspect().get_columns(table)}
 
 
 def indexes(project: Project, table: str) -> list[str]:
-    return [row["name"] for row in project.rows(f"PRAGMA index_list({table})")]
+    return [index["name"] for index in project.inspect().get_indexes(table)]
 
 
 def test_the_revisions_make_what_the_models_say(filled):
@@ -107,7 +95,7 @@ def test_all_the_way_down_and_up_again(filled):
 @pytest.mark.one_step  # which has all revisions of the steps before
 def test_rows_survive_down_to_the_first_revision_and_up_again(filled, first_revision):
     def content() -> dict[str, list]:
-        found = {name: filled.rows(f'SELECT * FROM "{name}"') for name in tables(filled)}
+        found = {name: filled.rows(f"SELECT * FROM `{name}`") for name in tables(filled)}
         return {name: rows for name, rows in found.items() if rows}
 
     before = content()
@@ -130,8 +118,7 @@ def test_a_column_with_an_index_comes_and_goes_and_rows_stay(filled):
     assert "language" in columns(filled, "post")
     assert "ix_post_language" in indexes(filled, "post")
     assert rows(filled) == before, "revision 0004, downwards, changed rows"
-    with filled.sqlite() as database:
-        database.execute("UPDATE post SET language = 'zh' WHERE id = 1")
+    filled.change("UPDATE post SET language = 'zh' WHERE id = 1")
     filled.flask("db", "downgrade", "0002")
     assert "language" not in columns(filled, "post")
     assert rows(filled) == before, "revision 0003, downwards, changed rows"
@@ -148,16 +135,19 @@ def test_a_column_with_an_index_comes_and_goes_and_rows_stay(filled):
 @pytest.mark.ours
 def test_the_constraints_have_names(filled):
     """Batch mode copies a table, and knows only what has a name."""
-    for row in filled.rows("SELECT name, sql FROM sqlite_master WHERE type = 'table'"):
-        if row["name"] in ("user", "post"):
-            assert f"pk_{row['name']}" in row["sql"], row["sql"]
-    posts = filled.rows("SELECT sql FROM sqlite_master WHERE name = 'post'")[0]["sql"]
-    assert "fk_post_author_id_user" in posts, f"the foreign key was lost or has no name: {posts}"
+    database = filled.inspect()
+    if not filled.is_mysql:  # which calls every primary key PRIMARY
+        for table in ("user", "post"):
+            assert database.get_pk_constraint(table)["name"] == f"pk_{table}"
+    keys = [key["name"] for key in database.get_foreign_keys("post")]
+    assert keys == ["fk_post_author_id_user"], "the foreign key was lost or has no name"
     assert "ix_post_author_id" in indexes(filled, "post"), "batch mode lost an index"
-    with pytest.raises(sqlite3.IntegrityError), filled.sqlite() as database:
-        database.execute(
-            "INSERT INTO user SELECT 99, username || 'x', name_key, password_hash, "
-            "created_at, is_admin FROM user LIMIT 1"
+    unique = [constraint["name"] for constraint in database.get_unique_constraints("user")]
+    assert "uq_user_name_key" in unique, f"names are not unique any more: {unique}"
+    with pytest.raises(IntegrityError):
+        filled.change(
+            "INSERT INTO user (id, username, name_key, password_hash, created_at, is_admin) "
+            "SELECT 99, 'x', name_key, password_hash, created_at, is_admin FROM user LIMIT 1"
         )
 
 
@@ -165,7 +155,7 @@ def test_the_constraints_have_names(filled):
 class Legacy:
     """What somebody has who followed step 3: a database with their account and posts."""
 
-    database: Database
+    saved: Saved
     username: str
     password: str
     posts: dict[int, str]
@@ -180,9 +170,7 @@ def legacy() -> Legacy:
         person.join()
         posts = {person.write(title): title for title in ("Old one", "Old two", "Old 学习 📚")}
         server.stop()
-        path: Path = server.project.database
-        database = Database(path.name, path.read_bytes())
-        return Legacy(database, person.username, person.password, posts)
+        return Legacy(save(server.project), person.username, person.password, posts)
     finally:
         server.close()
 
@@ -190,7 +178,7 @@ def legacy() -> Legacy:
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_a_database_of_step_3_is_taken_over(idle_server, legacy):
-    legacy.database.put_into(idle_server.project)
+    restore(legacy.saved, idle_server.project)
     idle_server.project.flask_all(("db", "stamp", "0001"), ("db", "upgrade"))
     idle_server.start(upgrade=False)
     browser = Browser(idle_server)

@@ -24,4 +24,4 @@ def is_visible(text: str) -> bool:
 
 def name_key(text: str) -> str:
     """Return what is equal for equal names: Ada, ADA and Ａｄａ are one person."""
-    return clean_name(text).replace(JOINER, "").casefold()
+    return clean_name(text.replace(JOINER, "")).casefold()

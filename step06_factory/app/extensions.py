@@ -30,6 +30,8 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+    # On MySQL: all of Unicode, and compared as SQLite does, however the database was created.
+    __table_args__ = {"mysql_collate": "utf8mb4_bin", "mariadb_collate": "utf8mb4_bin"}
 
 
 db = SQLAlchemy(model_class=Base)

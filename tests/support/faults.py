@@ -291,10 +291,10 @@ class Export:
         """Return the rows of a table that belong to it; None where the app has no such table."""
         table = query.rpartition(" ")[2]
         project = self.lab.project
-        if not project.rows("SELECT 1 FROM sqlite_master WHERE name = ?", table):
+        if not project.inspect().has_table(table):
             seen(f"this app has no table “{table}” to look into")
             return None
-        return project.rows(f"{query} WHERE {column} = ?", self.id)
+        return project.rows(f"{query} WHERE {column} = :id", id=self.id)
 
     def _worker_logs(self) -> str:
         return "\n".join(tail(worker.output, 12) for worker in self.lab.workers[-2:])

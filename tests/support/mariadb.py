@@ -1,97 +1,107 @@
 """A MariaDB of the tests' own: on a free port, in a temporary folder, gone when they end."""
 
+import atexit
+import functools
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from contextlib import contextmanager
-from pathlib import Path
 
 import pymysql
 import pytest
+from sqlalchemy import make_url
 
+from common import mysql
 from tests.support.processes import Log
 from tests.support.processes import NotReady
 from tests.support.processes import Process
-from tests.support.processes import answers
 from tests.support.processes import free_port
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 from tests.support.processes import wait_until
-from tests.support.project import tail
 
-PASSWORD = "only-for-tests"
+# As NOTES says that a database is made.
+UTF8MB4 = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
 
 class MariaDB:
     """A server at work; `new_database` gives an empty database to whoever needs one."""
 
     def __init__(self) -> None:
-        self.install = find_program("mariadb-install-db")
-        self.server = find_program("mariadbd")
-        if self.install is None or self.server is None:
-            pytest.skip("no MariaDB here: `apt install mariadb-server` (it need not be started)")
+        try:
+            mysql.find_program(mysql.SERVER)
+        except LookupError as missing:
+            pytest.skip(str(missing))
         self.folder = new_folder()
         self.log = Log(self.folder / "mariadb.txt")
-        self.socket = self.folder / "mariadb.sock"
-        self.port = 0
+        self.port = free_port()
         self.process: Process | None = None
+        self._password = ""
         self._databases = 0
 
     def start(self) -> "MariaDB":
-        options = ["--no-defaults", f"--datadir={self.folder / 'data'}"]
-        owner = None
-        if os.name == "posix" and os.geteuid() == 0:  # it refuses to work as root
-            owner = "mysql"
-            shutil.chown(self.folder, owner)
-        install = [self.install, *options, "--auth-root-authentication-method=normal"]
-        done = subprocess.run(
-            [*install, "--skip-test-db"], capture_output=True, text=True, check=False, user=owner
-        )
-        if done.returncode:
-            raise NotReady(f"mariadb-install-db failed:\n{tail(done.stdout + done.stderr)}")
-        options += ["--user=mysql"] if owner else []
-        self.port = free_port()
-        where = [f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1"]
-        # Nothing here has to outlive a power cut.
-        quick = ["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", "--skip-name-resolve"]
-        self.process = Process(
-            [self.server, *options, *where, *quick], cwd=self.folder, env=os.environ, log=self.log
-        )
+        """Start the server, or start it again on its data and at its port."""
+        mysql.install(self.folder)
+        self._password = self._password or mysql.new_password(self.folder)
+        command = [*mysql.server_command(self.folder, self.port), *mysql.UNSAFE]
+        self.process = Process(command, cwd=self.folder, env=os.environ, log=self.log)
         wait_until(self._is_ready, "MariaDB answers")
-        with self.as_root() as cursor:
-            cursor.execute(f"CREATE USER 'study_log'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
         return self
 
     def _is_ready(self) -> bool:
         if not self.process.running:
-            raise NotReady(f"MariaDB ended at once. It wrote:\n{tail(self.process.output)}")
-        return answers(self.port)
+            wrote = "\n".join(self.process.output.splitlines()[-10:])
+            raise NotReady(f"MariaDB ended at once. It wrote:\n{wrote}")
+        return mysql.answers(self.port)
+
+    def stop(self) -> None:
+        """End the server; its data stays."""
+        if self.process is not None:
+            self.process.kill()
 
     @contextmanager
-    def as_root(self) -> Iterator[pymysql.cursors.Cursor]:
+    def cursor(self) -> Iterator[pymysql.cursors.Cursor]:
+        url = make_url(mysql.database_url(self.port, self._password))
         with (
-            closing(pymysql.connect(unix_socket=str(self.socket), user="root")) as connection,
+            closing(
+                pymysql.connect(
+                    host=url.host,
+                    port=url.port,
+                    user=url.username,
+                    password=url.password,
+                    autocommit=True,
+                )
+            ) as connection,
             connection.cursor() as cursor,
         ):
             yield cursor
 
-    def new_database(self) -> str:
+    def new_database(self, options: str = UTF8MB4) -> str:
         """Make an empty database, and return the DATABASE_URL that a step finds it by."""
         self._databases += 1
-        name = f"study_log_{self._databases}"
-        with self.as_root() as cursor:
-            cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-            cursor.execute(f"GRANT ALL ON {name}.* TO 'study_log'@'127.0.0.1'")
-        return f"mysql+pymysql://study_log:{PASSWORD}@127.0.0.1:{self.port}/{name}?charset=utf8mb4"
+        name = f"{mysql.DATABASE}_{self._databases}"
+        with self.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} {options}")
+        return mysql.database_url(self.port, self._password, name)
+
+    def hang_up(self, url: str) -> int:
+        """Drop the connections to a database, as a restart does; return how many there were."""
+        with self.cursor() as cursor:
+            where = "FROM information_schema.processlist WHERE db = %s"
+            cursor.execute(f"SELECT id {where}", [make_url(url).database])
+            found = [number for (number,) in cursor.fetchall()]
+            for number in found:
+                cursor.execute(f"KILL {number}")
+        return len(found)
 
     def close(self) -> None:
-        if self.process is not None:
-            self.process.kill()
+        self.stop()
         remove_folder(self.folder)
 
 
-def find_program(name: str) -> str | None:
-    """Return its path; servers are where only the administrator's PATH looks."""
-    return shutil.which(name) or shutil.which(name, path=str(Path("/usr/sbin")))
+@functools.cache
+def the_mariadb() -> MariaDB:
+    """Return the server that all tests of this process share, started when it is first needed."""
+    server = MariaDB()
+    atexit.register(server.close)
+    return server.start()

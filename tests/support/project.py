@@ -1,15 +1,17 @@
 """A copy of one step in a folder of its own, where it may make a mess."""
 
-import contextlib
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
+
+import sqlalchemy
+from sqlalchemy import text
 
 from common.steps import ROOT
 from common.steps import Step
@@ -53,6 +55,9 @@ def tail(text: str, lines: int = 25) -> str:
 class Project:
     """A step's folder, copied, with its own environment: no variable of ours reaches it."""
 
+    # Makes an empty database and returns its DATABASE_URL; where it is None, SQLite is used.
+    new_database: ClassVar[Callable[[], str] | None] = None
+
     def __init__(self, step: Step, source: Path) -> None:
         self.step = step
         self.base = new_folder()
@@ -73,6 +78,8 @@ class Project:
         for name in ("SYSTEMROOT", "COMSPEC", "PATHEXT"):  # Windows does not start Python without
             if name in os.environ:
                 self.env[name] = os.environ[name]
+        if Project.new_database and step.database:
+            self.env["DATABASE_URL"] = Project.new_database()
 
     def __repr__(self) -> str:
         return f"<a copy of {self.folder.name.removesuffix(' copy')}>"
@@ -128,18 +135,28 @@ class Project:
         assert len(found) == 1, f"one SQLite database in {self.folder.name}/instance, not {found}"
         return found[0]
 
-    @contextlib.contextmanager
-    def sqlite(self) -> Iterator[sqlite3.Connection]:
-        """Open the database behind the app's back; what is done there is committed."""
-        with contextlib.closing(sqlite3.connect(self.database, timeout=10)) as connection:
-            connection.row_factory = sqlite3.Row
-            with connection:
-                yield connection
+    @property
+    def is_mysql(self) -> bool:
+        return "DATABASE_URL" in self.env
 
-    def rows(self, query: str, *values: object) -> list[dict[str, object]]:
+    def engine(self) -> sqlalchemy.Engine:
+        """Return a way to the database behind the app's back, which keeps no connection open."""
+        url = self.env["DATABASE_URL"] if self.is_mysql else f"sqlite:///{self.database}"
+        return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+
+    def rows(self, query: str, **values: object) -> list[dict[str, object]]:
         """Return what ``query`` finds in the database, a dict a row."""
-        with self.sqlite() as connection:
-            return [dict(row) for row in connection.execute(query, values)]
+        with self.engine().connect() as connection:
+            return [dict(row) for row in connection.execute(text(query), values).mappings()]
+
+    def change(self, statement: str, **values: object) -> int:
+        """Change the database; return how many rows were changed."""
+        with self.engine().begin() as connection:
+            return connection.execute(text(statement), values).rowcount
+
+    def inspect(self) -> sqlalchemy.Inspector:
+        """Return what tells the tables, columns and indexes."""
+        return sqlalchemy.inspect(self.engine())
 
     def close(self) -> None:
         """Delete the copy."""

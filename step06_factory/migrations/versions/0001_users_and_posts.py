@@ -8,6 +8,7 @@ revision = "0001"
 down_revision = None
 
 timestamp = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+collate = {"mysql_collate": "utf8mb4_bin", "mariadb_collate": "utf8mb4_bin"}
 
 
 def upgrade():
@@ -20,6 +21,7 @@ def upgrade():
         sa.Column("created_at", timestamp, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_user"),
         sa.UniqueConstraint("name_key", name="uq_user_name_key"),
+        **collate,
     )
     op.create_table(
         "post",
@@ -30,6 +32,7 @@ def upgrade():
         sa.Column("author_id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["author_id"], ["user.id"], name="fk_post_author_id_user"),
         sa.PrimaryKeyConstraint("id", name="pk_post"),
+        **collate,
     )
     op.create_index("ix_post_author_id", "post", ["author_id"])
 
