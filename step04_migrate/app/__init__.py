@@ -4,6 +4,7 @@ from flask import Flask
 
 from common import ui
 
+from . import admin
 from . import auth
 from . import commands
 from . import main
@@ -26,3 +27,4 @@ app.register_blueprint(main.bp)
 app.register_blueprint(auth.bp)
 app.register_blueprint(posts.bp)
 app.register_blueprint(commands.bp)
+admin.init_app(app)

@@ -19,9 +19,10 @@ bp = Blueprint("auth", __name__, url_prefix="/auth")
 
 
 @login_manager.user_loader
-def load_user(user_id: str) -> User | None:
+def load_user(session_id: str) -> User | None:
     """Find who is logged in, for current_user; None where the account is gone."""
-    return db.session.get(User, int(user_id))
+    user = db.session.get(User, int(session_id.split()[0]))
+    return user if user and user.get_id() == session_id else None
 
 
 @bp.route("/register", methods=["GET", "POST"])

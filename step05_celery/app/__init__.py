@@ -5,6 +5,7 @@ from flask_smorest import Api
 
 from common import ui
 
+from . import admin
 from . import api
 from . import auth
 from . import commands
@@ -36,3 +37,4 @@ app.register_blueprint(auth.bp)
 app.register_blueprint(posts.bp)
 app.register_blueprint(exports.bp)
 app.register_blueprint(commands.bp)
+admin.init_app(app)

@@ -46,7 +46,7 @@ class User(UserMixin, db.Model):
     ``username`` has 1 to 30 characters, spelled as the person did; ``name_key`` is the same for
     all spellings of it, and unique: adding a second one raises IntegrityError on commit.
     ``password_hash`` is Werkzeug's scrypt hash, 162 characters; the password itself is nowhere.
-    ``is_admin`` is set by ``flask make-admin`` only.
+    ``is_admin`` opens the admin page; the first admin is made by ``flask make-admin``.
     """
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -69,6 +69,13 @@ class User(UserMixin, db.Model):
         self.username = username
         self.name_key = name_key(username)
         self.password_hash = generate_password_hash(password)
+
+    def get_id(self) -> str:
+        """Return what the session remembers of who is logged in.
+
+        Not the id alone: SQLite gives the id of a deleted account to the next new one.
+        """
+        return f"{self.id} {self.created_at.isoformat()}"
 
     def check_password(self, password: str) -> bool:
         """Tell whether this is the password that the account was made with."""

@@ -7,6 +7,7 @@ from common import ui
 from config import Config
 from config import find_config
 
+from . import admin
 from . import api
 from . import auth
 from . import commands
@@ -41,4 +42,5 @@ def create_app(config: str | type[Config] | None = None) -> Flask:
     app.register_blueprint(posts.bp)
     app.register_blueprint(exports.bp)
     app.register_blueprint(commands.bp)
+    admin.init_app(app)
     return app

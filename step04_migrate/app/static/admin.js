@@ -1,0 +1,20 @@
+// Ask before something is deleted.
+document.addEventListener("submit", (event) => {
+  const question = event.submitter?.dataset.question;
+  if (question && !confirm(question)) {
+    event.preventDefault();
+  }
+});
+
+// Flask-Admin makes the fields of a filter without labels: each gets the name of its filter.
+const filters = document.querySelector(".filters");
+const label = () => {
+  for (const row of filters.querySelectorAll("tr")) {
+    const name = row.querySelector(".remove-filter").textContent.replace("×", "").trim();
+    for (const field of row.querySelectorAll("input, select")) {
+      field.setAttribute("aria-label", name);
+    }
+  }
+};
+new MutationObserver(label).observe(filters, { childList: true, subtree: true });
+label();
