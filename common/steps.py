@@ -105,6 +105,7 @@ STEPS = (
             "app/kombu_fix.py",
             "app/main.py",
             "app/models.py",
+            "app/openapi.py",
             "app/static/",
             "app/tasks.py",
             "app/templates/archive/",

@@ -59,7 +59,7 @@ class Config:
     WORKER_COMMAND = "celery -A app.celery_app worker"
     API_TITLE = "Study Log"
     API_VERSION = "1.0"
-    OPENAPI_VERSION = "3.0.3"
+    OPENAPI_VERSION = "3.1.0"
     OPENAPI_URL_PREFIX = "/api"
     OPENAPI_SWAGGER_UI_PATH = "/docs/"
     OPENAPI_SWAGGER_UI_URL = "/api/docs/files/"

@@ -61,7 +61,7 @@ class Config:
     WORKER_COMMAND = "celery -A celery_worker worker"
     API_TITLE = "Study Log"
     API_VERSION = "1.0"
-    OPENAPI_VERSION = "3.0.3"
+    OPENAPI_VERSION = "3.1.0"
     OPENAPI_URL_PREFIX = "/api"
     OPENAPI_SWAGGER_UI_PATH = "/docs/"
     OPENAPI_SWAGGER_UI_URL = "/api/docs/files/"

@@ -1,7 +1,6 @@
 """Create the app and wire its parts."""
 
 from flask import Flask
-from flask_smorest import Api
 
 from common import ui
 
@@ -17,6 +16,7 @@ from .extensions import csrf
 from .extensions import db
 from .extensions import login_manager
 from .extensions import migrate
+from .openapi import DescribedApi
 
 app = Flask(__name__)
 app.config.from_object("config.Config")
@@ -27,8 +27,8 @@ login_manager.init_app(app)
 csrf.init_app(app)
 celery_app = celery_init_app(app)
 
-# Api makes all errors JSON. main.bp comes later, so that its show_error has the last word.
-Api(app).register_blueprint(api.bp)
+# This makes all errors JSON. main.bp comes later, so that its show_error has the last word.
+DescribedApi(app).register_blueprint(api.bp)
 app.register_blueprint(api.swagger_files)
 
 app.register_blueprint(ui.bp)

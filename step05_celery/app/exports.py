@@ -138,8 +138,9 @@ def describe_unfinished(export: Export) -> tuple[str, int, int, str]:
         return state, current, total, "The worker has stopped. Another one will take over."
     if isinstance(info, dict) and info.get("current", 0) >= current:
         current, total = info.get("current", 0), info.get("total", 0)
-    state = "PROGRESS" if current else "STARTED"
-    return state, current, total, f"{current:,} of {total:,} posts."
+    if current == 0:
+        return "STARTED", current, total, "A worker has begun."
+    return "PROGRESS", current, total, f"{current:,} of {total:,} posts."
 
 
 @bp.get("/")

@@ -1,0 +1,134 @@
+"""What the description of the API says beside its routes: who may call them, errors, examples."""
+
+from typing import Any
+
+from flask import Flask
+from flask_smorest import Api
+from marshmallow import Schema
+from marshmallow import fields
+from werkzeug.http import HTTP_STATUS_CODES
+
+# What apispec, which writes the description, takes as it is.
+SPEC = {
+    "info": {
+        "description": "The exports of who is logged in. [Log in](/auth/login?next=/api/docs/) "
+        "first: the API takes the cookie that the pages take. POST and DELETE need the CSRF token "
+        "too, which “Try it out” below sends by itself."
+    },
+    "servers": [{"url": "/"}],
+    "tags": [{"name": "exports", "description": "All posts of a user as one ZIP file."}],
+    # What every request needs.
+    "security": [{"session": []}],
+    "components": {
+        "securitySchemes": {
+            "session": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": "session",
+                "description": "The cookie that `POST /auth/login` sets.",
+            },
+            "csrf": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "X-CSRFToken",
+                "description": 'The content of `<meta name="csrf-token">` on every page.',
+            },
+        }
+    },
+}
+
+# What a request that changes something needs.
+TOKEN_TOO = [{"session": [], "csrf": []}]
+
+LOCATION = {
+    "description": "Where to ask how far it is.",
+    "required": True,
+    "schema": {"type": "string", "format": "uri-reference"},
+}
+DISPOSITION = {
+    "description": "The name of the file.",
+    "required": True,
+    "schema": {"type": "string", "example": 'attachment; filename="study-log-2026-03-01.zip"'},
+}
+
+STATES = {
+    "PENDING": "no worker has it yet",
+    "STARTED": "a worker has begun",
+    "PROGRESS": "`current` of `total` posts are done",
+    "SUCCESS": "finished, the archive is ready",
+    "FAILURE": "failed, the message says why",
+    "REVOKED": "cancelled",
+}
+
+WAITING = {
+    "id": "6f1c9a52-3c0e-4b8e-9d55-0f3a1c2b7e64",
+    "state": "PENDING",
+    "current": 0,
+    "total": 0,
+    "percent": 0,
+    "message": "Waiting for a worker.",
+    "created_at": "2026-03-01T09:30:00.123456Z",
+    "archive_url": None,
+}
+RUNNING = WAITING | {
+    "state": "PROGRESS",
+    "current": 812,
+    "total": 5000,
+    "percent": 16,
+    "message": "812 of 5,000 posts.",
+}
+FINISHED = {
+    "id": "0d2b7c1e-95a4-4f43-8a6b-51e7a9c3d208",
+    "state": "SUCCESS",
+    "current": 5000,
+    "total": 5000,
+    "percent": 100,
+    "message": "Finished: 5,000 posts, 4.9 MB.",
+    "created_at": "2026-02-28T17:05:42.000123Z",
+    "archive_url": "/api/exports/0d2b7c1e-95a4-4f43-8a6b-51e7a9c3d208/archive",
+}
+CANCELLED = RUNNING | {"state": "REVOKED", "message": "Cancelled."}
+EXAMPLES = {
+    example["state"]: {"value": example} for example in (WAITING, RUNNING, FINISHED, CANCELLED)
+}
+
+# When an error comes, and an example of its message.
+ERRORS = {
+    400: ("The CSRF token is missing or wrong.", "The CSRF token is missing."),
+    401: ("Nobody is logged in.", "Please log in first."),
+    404: ("No export has this id, or it is not yours.", "You have no export with this id."),
+    409: ("It has no archive, or not yet.", "This export has no archive, or not yet."),
+    413: ("The body is too large. None is needed.", "The data value transmitted exceeds …"),
+    429: ("Too many exports are under way.", "You have 3 exports under way. Please wait …"),
+    500: ("A mistake of ours.", "The server encountered an internal error …"),
+    503: ("Database or Redis do not answer.", "Exports cannot start right now. Please try …"),
+}
+
+
+class ErrorSchema(Schema):
+    """An error, the way show_error in main.py writes it."""
+
+    code = fields.Integer(required=True)
+    status = fields.String(required=True, metadata={"description": "The name of the code."})
+    message = fields.String(required=True, metadata={"description": "What is wrong, in words."})
+
+
+def describe_error(code: int) -> dict[str, Any]:
+    """Return what the description says of an error: when it comes, its form, an example."""
+    when, message = ERRORS[code]
+    example = {"code": code, "status": HTTP_STATUS_CODES[code], "message": message}
+    return {"description": when, "schema": ErrorSchema, "example": example}
+
+
+class DescribedApi(Api):
+    """flask-smorest's Api with our text, and with nothing described that is not so."""
+
+    ERROR_SCHEMA = ErrorSchema
+    # Each route names its errors: no other may come.
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def init_app(self, app: Flask, **options: Any) -> None:
+        """Bind to the app."""
+        super().init_app(app, spec_kwargs=SPEC, **options)
+        # It describes how a list is cut into pages, and none of our lists is.
+        self.spec.components.schemas.pop("PaginationMetadata", None)

@@ -1,0 +1,230 @@
+"""The description of the API: it is valid, complete, and the API does what it says."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.browser import Page
+from tests.support.browser import Person
+from tests.support.described import NEEDED
+from tests.support.described import Run
+from tests.support.server import Server
+
+pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.usefixtures("worker")]
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture(scope="session")
+def spec(server: Server) -> dict:
+    """The description, as everybody gets it."""
+    browser = Person(server)
+    spec = browser.get("/api/openapi.json").json()
+    browser.close()
+    return spec
+
+
+def operations(spec: dict) -> Iterator[tuple[str, dict]]:
+    """What can be done, as (“GET /api/exports”, its description)."""
+    for path, item in spec["paths"].items():
+        for method in METHODS & item.keys():
+            yield f"{method.upper()} {path}", item[method]
+
+
+def validator(spec: dict, schema: dict) -> object:
+    """Return what checks a value against a schema of this description."""
+    schemas = pytest.importorskip("openapi_schema_validator", reason=NEEDED)
+    kind = schemas.OAS30Validator if spec["openapi"].startswith("3.0") else schemas.OAS31Validator
+    return kind({**schema, "components": spec["components"]}, format_checker=kind.FORMAT_CHECKER)
+
+
+def check_described(spec: dict, page: Page, status: int, operation: str) -> None:
+    """Check that an answer is an error which the description has, in the form that it says."""
+    assert page.status == status, f"{page} instead of {status}"
+    answers = dict(operations(spec))[operation]["responses"]
+    assert str(status) in answers, f"{page}, but {operation} describes only {sorted(answers)}"
+    schema = answers[str(status)]["content"]["application/json"]["schema"]
+    validator(spec, schema).validate(page.json())
+
+
+# What it says
+
+
+def test_the_description_is_valid(spec):
+    tool = pytest.importorskip("openapi_spec_validator", reason=NEEDED)
+    tool.validate(spec)
+
+
+@pytest.mark.ours
+def test_each_operation_has_a_name_of_its_own(spec):
+    names = [what.get("operationId") for _, what in operations(spec)]
+    assert None not in names, f"a program cannot call what has no operationId: {names}"
+    assert len(set(names)) == len(names), f"an operationId that is there twice: {names}"
+
+
+@pytest.mark.ours
+def test_each_operation_names_its_errors(spec):
+    for name, what in operations(spec):
+        wanted = {"401", "500", "503"}
+        wanted |= {"404"} if "{" in name else set()
+        wanted |= {"400", "413"} if not name.startswith("GET") else set()
+        missing = wanted - what["responses"].keys()
+        assert not missing, f"the description of {name} lacks {sorted(missing)}"
+        assert "default" not in what["responses"], f"with a default, {name} may answer anything"
+
+
+@pytest.mark.ours
+def test_each_answer_has_a_schema_and_all_json_an_example(spec):
+    for name, what in operations(spec):
+        for code, answer in what["responses"].items():
+            for kind, media in answer.get("content", {}).items():
+                assert media.get("schema"), f"the {kind} of {name} {code} has no schema"
+                if kind == "application/json":
+                    shown = {"example", "examples"} & media.keys()
+                    assert shown, f"{name} {code} has no example"
+
+
+@pytest.mark.ours
+def test_the_description_says_how_to_log_in(spec):
+    schemes = spec["components"]["securitySchemes"]
+    placed = {name: (scheme["in"], scheme["name"]) for name, scheme in schemes.items()}
+    for name, what in operations(spec):
+        needs = {placed[key] for way in what.get("security", spec["security"]) for key in way}
+        assert ("cookie", "session") in needs, f"{name} needs a login, and says {needs}"
+        unsafe = not name.startswith("GET")
+        token = ("header", "X-CSRFToken") in needs
+        assert token == unsafe, f"{name} says of what it needs: {needs}"
+
+
+@pytest.mark.ours
+def test_the_description_describes_nothing_that_is_not_there(spec):
+    text = json.dumps(spec)
+    for kind, parts in spec["components"].items():
+        for name in parts if kind != "securitySchemes" else ():
+            assert f'"#/components/{kind}/{name}"' in text, f"nothing uses {kind}/{name}"
+
+
+def test_the_examples_fit_their_schemas(spec):
+    found = 0
+    for name, what in operations(spec):
+        for code, answer in what["responses"].items():
+            media = answer.get("content", {}).get("application/json", {})
+            examples = [example["value"] for example in media.get("examples", {}).values()]
+            examples += [media["example"]] if "example" in media else []
+            for example in examples:
+                problems = list(validator(spec, media["schema"]).iter_errors(example))
+                assert not problems, f"the example of {name} {code}: {problems[0].message}"
+                found += 1
+    assert found, "there is no example"
+
+
+# What it does
+
+
+@pytest.fixture(scope="session")
+def people(server: Server, worker: None) -> Iterator[list[Person]]:
+    """Two people. The first one has posts for an export that takes a moment."""
+    people = [Person(server).join() for _ in range(2)]
+    account = ("--username", people[0].username, "--password", people[0].password)
+    server.project.flask("seed", *account, "--posts", "150")
+    yield people
+    for person in people:
+        person.close()
+
+
+@pytest.fixture(scope="session")
+def exports(people: list[Person]) -> list[str]:
+    """The ids of one export that is finished, and one that was cancelled."""
+    person = people[0]
+    finished = ended(person, start(person))
+    assert finished["state"] == "SUCCESS", finished
+    for _ in range(5):
+        path = start(person)
+        person.api("DELETE", path)
+        if person.get(path).status == 200:  # else it had just finished, and was deleted
+            cancelled = ended(person, path)
+            assert cancelled["state"] == "REVOKED", cancelled
+            return [finished["id"], cancelled["id"]]
+    raise AssertionError("no export could be cancelled before its end")
+
+
+def start(person: Person) -> str:
+    page = person.api("POST", "/api/exports")
+    assert page.status == 202, f"{page}; a started export is answered by 202"
+    return page.headers["Location"]
+
+
+def ended(person: Person, path: str) -> dict:
+    deadline = time.monotonic() + 30
+    while (export := person.get(path).json())["state"] not in ("SUCCESS", "FAILURE", "REVOKED"):
+        assert time.monotonic() < deadline, f"it does not end: {export}"
+        time.sleep(0.05)
+    return export
+
+
+def test_refusals_are_in_the_description(spec, people, exports):
+    ada, ben = people
+    finished, cancelled = (f"/api/exports/{export}" for export in exports)
+    parts = [(f"field {number}", (None, "text")) for number in range(1001)]
+    for page, status, operation in (
+        (ben.post("/api/exports"), 400, "POST /api/exports"),
+        (ben.api("POST", "/api/exports", files=parts), 413, "POST /api/exports"),
+        (ben.get(finished), 404, "GET /api/exports/{export_id}"),
+        (ben.api("DELETE", finished), 404, "DELETE /api/exports/{export_id}"),
+        (ada.request("DELETE", cancelled), 400, "DELETE /api/exports/{export_id}"),
+        (ada.get(f"{cancelled}/archive"), 409, "GET /api/exports/{export_id}/archive"),
+    ):
+        check_described(spec, page, status, operation)
+
+
+def test_visitors_hear_of_the_login_before_the_token(spec, visitor):
+    check_described(spec, visitor.post("/api/exports"), 401, "POST /api/exports")
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"a=1&a=2", b"--x\r\n"], ids=repr)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "no type",
+    ],
+)
+def test_a_body_that_nobody_asked_for_does_no_harm(people, kind, body):
+    headers = {"Content-Type": kind, "X-CSRFToken": people[1].get("/").csrf_token}
+    unknown = "/api/exports/8dc92a5e-6a3f-4d0b-9d43-0a7c51f2b6e1"
+    page = people[1].request("DELETE", unknown, data=body, headers=headers)
+    assert page.status == 404, f"{page}, sent with {body!r} as {kind}"
+    assert page.json()["message"]
+
+
+# All at once. These come last: they delete what the others look at.
+
+
+@pytest.mark.slow
+def test_the_api_does_what_its_description_says(server, spec, people, exports):
+    run = Run(server.url, exports, people, "coverage", "fuzzing", "stateful")
+    assert run.code == 0, str(run)
+    met = run.answers
+    for name, what in operations(spec):
+        method, path = name.split()
+        path = path.replace("{export_id}", "{}")
+        good = next(int(code) for code in what["responses"] if code.startswith("2"))
+        assert (method, path, good) in met, f"no {name} was answered by {good}: {sorted(met)}"
+    assert ("GET", "/api/exports/{}/archive", 409) in met
+    assert not [answer for answer in met if answer[2] >= 500]
+
+
+@pytest.mark.slow
+def test_visitors_get_what_the_description_says(server, spec, exports):
+    run = Run(server.url, exports, [], "coverage")
+    assert run.code == 0, str(run)
+    for name, _ in operations(spec):
+        method, path = name.split()
+        codes = {
+            c for m, p, c in run.answers if (m, p) == (method, path.replace("{export_id}", "{}"))
+        }
+        assert codes in ({401}, {401, 404}), f"visitors got {sorted(codes)} for {name}"
