@@ -29,8 +29,10 @@ class Config:
     WTF_CSRF_TIME_LIMIT = None
     # SQLite puts a relative path into instance/. MySQL: mysql+pymysql://user:password@host/database
     SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "sqlite:///study_log.db")
-    # A server hangs up on those who were idle for long, or when it restarts: ask before each use.
-    SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True}
+    SQLALCHEMY_ENGINE_OPTIONS = {
+        # A server hangs up on those who were idle for long, or when it restarts: ask before use.
+        "pool_pre_ping": True,
+    }
     REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
     CELERY = {
         # Other apps may use the same Redis: a queue of our own keeps their tasks apart from ours.

@@ -6,6 +6,9 @@ from pathlib import Path
 
 INSTANCE = Path(__file__).parent / "instance"
 
+# One line for each thing that happens. app/logs.py puts the request's id into every record.
+LOG_FORMAT = "%(asctime)s %(levelname)s %(request_id)s %(message)s"
+
 
 def kept_secret_key() -> str:
     """Return the key in instance/, which the first start makes."""
@@ -17,11 +20,19 @@ def kept_secret_key() -> str:
     return path.read_text()
 
 
+def number_of_proxies() -> int:
+    """Return TRUSTED_PROXIES, or end the program with one line that says what is wrong with it."""
+    text = os.environ.get("TRUSTED_PROXIES") or "0"
+    if text not in ("0", "1", "2", "3"):
+        raise SystemExit(f"TRUSTED_PROXIES is “{text}”. It is a number, from 0 to 3.")
+    return int(text)
+
+
 class Config:
     """What every way to run the app shares."""
 
     # Signs the session cookie. Who knows it can log in as anybody, so it is never in the code.
-    SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret_key()
+    SECRET_KEY = os.environ.get("SECRET_KEY")
     # The browser does not send the cookie along when another site posts a form to us.
     SESSION_COOKIE_SAMESITE = "Lax"
     REMEMBER_COOKIE_SAMESITE = "Lax"
@@ -29,9 +40,30 @@ class Config:
     WTF_CSRF_TIME_LIMIT = None
     # SQLite puts a relative path into instance/. MySQL: mysql+pymysql://user:password@host/database
     SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "sqlite:///study_log.db")
-    # A server hangs up on those who were idle for long, or when it restarts: ask before each use.
-    SQLALCHEMY_ENGINE_OPTIONS = {"pool_pre_ping": True}
+    SQLALCHEMY_ENGINE_OPTIONS = {
+        # A server hangs up on those who were idle for long, or when it restarts: ask before use.
+        "pool_pre_ping": True,
+        # Pages borrow a connection while they ask, streams only for moments: no need for many. All
+        # of them, in all processes, must fit into what the database takes; MySQL takes 151.
+        "pool_size": 10,
+        "max_overflow": 20,
+        # Seconds to wait for one: better a page that says so than a browser that waits.
+        "pool_timeout": 5,
+    }
     REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
+    # Login attempts are counted in Redis, for all processes together. If it is away, each process
+    # counts by itself: that is better than to let nobody in.
+    RATELIMIT_STORAGE_URI = REDIS_URL
+    RATELIMIT_STORAGE_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 1}
+    RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
+    # Bytes of a request: a post of 10,000 emoji has 120,000 on its way here.
+    MAX_CONTENT_LENGTH = 2**20
+    # How many proxies, such as nginx, stand between the browser and us. See app/security.py.
+    TRUSTED_PROXIES = number_of_proxies()
+    # The names that this site has, such as “study.example”; all if there are none.
+    TRUSTED_HOSTS = os.environ.get("TRUSTED_HOSTS", "").replace(",", " ").split() or None
+    # Seconds for which browsers use nothing but HTTPS, once they have been here by HTTPS.
+    HSTS_SECONDS = 0
     CELERY = {
         # Other apps may use the same Redis: a queue of our own keeps their tasks apart from ours.
         "task_default_queue": "study_log",
@@ -56,6 +88,7 @@ class Config:
         "result_backend_transport_options": {"retry_policy": {"max_retries": 0}},
         # All streams of a process share one connection for results, instead of one each.
         "result_backend_thread_safe": True,
+        "worker_log_format": LOG_FORMAT,
     }
     # What the page of exports tells people to type when no worker is there.
     WORKER_COMMAND = "celery -A celery_worker worker"
@@ -65,6 +98,11 @@ class Config:
     OPENAPI_URL_PREFIX = "/api"
     OPENAPI_SWAGGER_UI_PATH = "/docs/"
     OPENAPI_SWAGGER_UI_URL = "/api/docs/files/"
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Make what is missing. Called when it is clear that these are the settings to use."""
+        cls.SECRET_KEY = cls.SECRET_KEY or kept_secret_key()
 
 
 class Development(Config):
@@ -77,6 +115,8 @@ class Testing(Config):
     TESTING = True
     SECRET_KEY = "testing"
     SQLALCHEMY_DATABASE_URI = "sqlite://"
+    SQLALCHEMY_ENGINE_OPTIONS = {}
+    RATELIMIT_STORAGE_URI = "memory://"
     WTF_CSRF_ENABLED = False
 
 
@@ -85,6 +125,18 @@ class Production(Config):
 
     SESSION_COOKIE_SECURE = True
     REMEMBER_COOKIE_SECURE = True
+    HSTS_SECONDS = 365 * 24 * 60 * 60
+
+    @classmethod
+    def prepare(cls) -> None:
+        """End the program with a line for each thing that is missing: nothing is made up here."""
+        problems = []
+        if len((cls.SECRET_KEY or "").encode()) < 32:
+            problems.append("Production needs the variable SECRET_KEY: a random text of 32 bytes.")
+        if not os.environ.get("DATABASE_URL"):
+            problems.append("Production needs the variable DATABASE_URL: where the data is.")
+        if problems:
+            raise SystemExit("\n".join(problems))
 
 
 CONFIGS = {"development": Development, "testing": Testing, "production": Production}
@@ -92,11 +144,10 @@ CONFIGS = {"development": Development, "testing": Testing, "production": Product
 
 def find_config(config: str | type[Config] | None = None) -> type[Config]:
     """Return the settings of that name, or end the program with one line that says why not."""
-    if isinstance(config, type):
-        return config
-    name = config or os.environ.get("APP_CONFIG", "development")
-    if name not in CONFIGS:
-        raise SystemExit(f"APP_CONFIG is “{name}”. It can be: {', '.join(CONFIGS)}.")
-    if name == "production" and not os.environ.get("SECRET_KEY"):
-        raise SystemExit("Production needs the variable SECRET_KEY: a long random text.")
-    return CONFIGS[name]
+    if not isinstance(config, type):
+        name = config or os.environ.get("APP_CONFIG", "development")
+        if name not in CONFIGS:
+            raise SystemExit(f"APP_CONFIG is “{name}”. It can be: {', '.join(CONFIGS)}.")
+        config = CONFIGS[name]
+    config.prepare()
+    return config

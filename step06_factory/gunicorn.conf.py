@@ -2,6 +2,8 @@
 
 import resource
 
+from gunicorn.workers.base import Worker
+
 from config import find_config
 
 # Ends here, with one line, if the settings are no good: workers would be started for ever.
@@ -20,3 +22,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 graceful_timeout = 10
 # No control socket: it would be one file in the home folder for all gunicorns of this user.
 control_socket_disable = True
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Show the worker to the app: streams ask it whether it has been told to stop."""
+    worker.wsgi.config["GUNICORN_WORKER"] = worker

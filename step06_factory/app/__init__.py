@@ -11,11 +11,16 @@ from . import api
 from . import auth
 from . import commands
 from . import exports
+from . import health
+from . import limits
+from . import logs
 from . import main
 from . import posts
+from . import security
 from .extensions import celery_init_app
 from .extensions import csrf
 from .extensions import db
+from .extensions import limiter
 from .extensions import login_manager
 from .extensions import migrate
 from .openapi import DescribedApi
@@ -26,10 +31,13 @@ def create_app(config: str | type[Config] | None = None) -> Flask:
     app = Flask(__name__)
     app.config.from_object(find_config(config))
 
+    logs.init_app(app)
+    security.init_app(app)
     db.init_app(app)
     migrate.init_app(app, db)
     login_manager.init_app(app)
     csrf.init_app(app)
+    limiter.init_app(app)
     celery_init_app(app)
 
     # This makes all errors JSON. main.bp comes later, so that its show_error has the last word.
@@ -42,5 +50,7 @@ def create_app(config: str | type[Config] | None = None) -> Flask:
     app.register_blueprint(posts.bp)
     app.register_blueprint(exports.bp)
     app.register_blueprint(commands.bp)
+    app.register_blueprint(limits.bp)
+    app.register_blueprint(health.bp)
     admin.init_app(app)
     return app

@@ -6,12 +6,19 @@ from flask import render_template
 from flask_login import login_user
 from flask_login import logout_user
 from sqlalchemy.exc import IntegrityError
+from werkzeug.security import generate_password_hash
 from werkzeug.wrappers import Response
 
 from .extensions import db
+from .extensions import limiter
 from .extensions import login_manager
 from .forms import LoginForm
 from .forms import RegisterForm
+from .limits import TRIES_OF_A_NAME
+from .limits import TRIES_OF_AN_ADDRESS
+from .limits import address
+from .limits import forgive
+from .limits import name_and_address
 from .models import User
 from .redirects import redirect_back
 
@@ -46,12 +53,18 @@ def register() -> str | Response | tuple[str, int]:
 
 
 @bp.route("/login", methods=["GET", "POST"])
+@limiter.limit(TRIES_OF_A_NAME, key_func=name_and_address, methods=["POST"])
+@limiter.limit(TRIES_OF_AN_ADDRESS, key_func=address, methods=["POST"])
 def login() -> str | Response:
     """Check name and password, and log in."""
     form = LoginForm()
     if form.validate_on_submit():
         user = User.find(form.username.data)
+        if user is None:
+            # As much work as to check a password: no name is given away by the time it takes.
+            generate_password_hash(form.password.data)
         if user and user.check_password(form.password.data):
+            forgive()
             login_user(user, remember=form.remember.data)
             flash(f"Welcome back, {user.username}.")
             return redirect_back()

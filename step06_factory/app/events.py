@@ -49,7 +49,7 @@ def changes(export_id: str, channel: PubSub) -> Iterator[str]:
     """Yield an event now, and whenever Celery publishes a new state of the task."""
     news = look(export_id)
     yield event(news)
-    while news and news["state"] not in FINAL:
+    while news and news["state"] not in FINAL and not is_stopping():
         message = channel.get_message(timeout=KEEP_ALIVE)
         if message is None:
             yield ": still here\n\n"
@@ -62,6 +62,12 @@ def changes(export_id: str, channel: PubSub) -> Iterator[str]:
             news = progress(news, [json.loads(message["data"]) for message in messages])
             news = news or look(export_id)
         yield event(news)
+
+
+def is_stopping() -> bool:
+    """Tell whether this process has been told to stop. The browser then goes to the next one."""
+    worker = current_app.config.get("GUNICORN_WORKER")
+    return worker is not None and not worker.alive
 
 
 def look(export_id: str) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ has to import the app, and no two modules import each other.
 from celery import Celery
 from celery import Task
 from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -43,6 +45,9 @@ login_manager.login_view = "auth.login"
 login_manager.login_message = "Please log in to see this page."
 
 csrf = CSRFProtect()
+
+# It limits only what says so: see app/limits.py.
+limiter = Limiter(get_remote_address)
 
 
 def celery_init_app(app: Flask) -> Celery:

@@ -8,6 +8,7 @@ from flask import request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import ProgrammingError
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import SecurityError
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response
 
@@ -50,7 +51,7 @@ def show_error(error: HTTPException) -> Response:
         body = {"code": error.code, "status": error.name, "message": error.description}
         response.data = json.dumps(body)
         response.content_type = "application/json"
-    else:
+    elif not isinstance(error, SecurityError):  # TRUSTED_HOSTS: no links to a host that is not ours
         response.data = render_template("error.html", error=error)
     return response
 
