@@ -75,7 +75,8 @@ def show_table() -> None:
 @cli.command("run")
 @click.argument("step", type=STEP)
 @click.option("--port", type=PORT, default=DEFAULT_PORT, show_default=True, help="Of the page.")
-def run_command(step: Step, port: int) -> None:
+@click.option("--wechat", is_flag=True, help="Add a stand-in for WeChat, to log in with.")
+def run_command(step: Step, port: int, wechat: bool) -> None:
     """Start a step with all that it needs; Ctrl-C stops it.
 
     That is the web server, and from step 4 on the migrations, from step 5 on a worker and Redis:
@@ -84,7 +85,13 @@ def run_command(step: Step, port: int) -> None:
     from .run import run
 
     _require(step)
-    sys.exit(run(step, port))
+    if wechat and not step.wechat:
+        other = next(step for step in STEPS if step.wechat)
+        raise click.ClickException(
+            f"Step {step.number} has no login with WeChat; step {other.number} has one: "
+            f"{COMMAND} run {other.number} --wechat"
+        )
+    sys.exit(run(step, port, wechat=wechat))
 
 
 @cli.command("diff")

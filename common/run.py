@@ -24,9 +24,10 @@ from .processes import StepManager
 from .steps import Step
 
 
-def run(step: Step, port: int) -> int:
+def run(step: Step, port: int, wechat: bool = False) -> int:
     """Run all that ``step`` needs, with its page on 127.0.0.1 and ``port``, until it is stopped.
 
+    With ``wechat``, a stand-in for WeChat's servers runs beside it, and the step is told of it.
     Returns the exit code: 130 after Ctrl-C, 143 after SIGTERM, 1 if a process ended by itself.
     Raises click.ClickException, with a message for the learner, if it cannot start.
     """
@@ -37,11 +38,16 @@ def run(step: Step, port: int) -> int:
         multiprocessing.set_start_method("fork", force=True)
     printer = Printer()
     manager = StepManager(printer)
+    env, commands = stack.environment(), stack.commands(step, port)
+    if wechat:
+        other = stack.free_port()
+        env |= stack.wechat_variables(other)
+        commands = [stack.wechat_command(other), *commands]
+        printer.say(f"WeChat: a stand-in at http://{stack.HOST}:{other}/ (see the login page)")
     with _redis(printer, step.path / "instance" / "redis") if step.worker else _nothing() as redis:
-        env = stack.environment()
         if step.migrates:
             _migrate(step, printer, env)
-        for command in stack.commands(step, port):
+        for command in commands:
             process = manager.add_process(command.name, command.argv, env=env, cwd=str(step.path))
             process.redis = redis
             process.announce = port if command.name == "web" else None

@@ -15,7 +15,8 @@ class Step:
     ``touches`` lists what the lesson adds, changes or removes, as paths relative to the step's
     folder; a path that ends in ``/`` stands for all below it. Every other file is byte-identical
     to the step before, and the suite holds us to that. ``worker`` is the ``-A`` argument of the
-    step's Celery worker, None where the step has no worker.
+    step's Celery worker, None where the step has no worker. ``wechat`` says that people can log in
+    with WeChat.
     """
 
     number: int
@@ -24,6 +25,7 @@ class Step:
     touches: tuple[str, ...] = ()
     migrates: bool = False
     worker: str | None = None
+    wechat: bool = False
 
     @property
     def folder(self) -> str:
@@ -120,14 +122,21 @@ STEPS = (
             "app/events.py",
             "app/exports.py",
             "app/extensions.py",
+            "app/models.py",
+            "app/names.py",
             "app/static/progress.js",
+            "app/templates/auth/",
+            "app/templates/base.html",
+            "app/wechat.py",
             "celery_worker.py",
             "config.py",
             "gunicorn.conf.py",
+            "migrations/versions/0006_user_wechat_openid.py",
             "requirements.txt",
         ),
         migrates=True,
         worker="celery_worker",
+        wechat=True,
     ),
 )
 

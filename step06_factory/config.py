@@ -57,6 +57,11 @@ class Config:
     }
     # What the page of exports tells people to type when no worker is there.
     WORKER_COMMAND = "celery -A celery_worker worker"
+    # Log in with WeChat: the app's id and secret from open.weixin.qq.com. No id, no such login.
+    WECHAT_APP_ID = os.environ.get("WECHAT_APP_ID", "")
+    WECHAT_APP_SECRET = os.environ.get("WECHAT_APP_SECRET", "")
+    # The address of a stand-in for WeChat's servers. Without it, the real ones are asked.
+    WECHAT_URL = os.environ.get("WECHAT_URL", "").rstrip("/")
     API_TITLE = "Study Log"
     API_VERSION = "1.0"
     OPENAPI_VERSION = "3.0.3"
@@ -97,4 +102,8 @@ def find_config(config: str | type[Config] | None = None) -> type[Config]:
         raise SystemExit(f"APP_CONFIG is “{name}”. It can be: {', '.join(CONFIGS)}.")
     if name == "production" and not os.environ.get("SECRET_KEY"):
         raise SystemExit("Production needs the variable SECRET_KEY: a long random text.")
+    if Config.WECHAT_APP_ID and not Config.WECHAT_APP_SECRET:
+        raise SystemExit("WECHAT_APP_ID is set: then WECHAT_APP_SECRET has to be set too.")
+    if Config.WECHAT_URL and not Config.WECHAT_URL.startswith(("http://", "https://")):
+        raise SystemExit("WECHAT_URL has to begin with http:// or https://.")
     return CONFIGS[name]

@@ -13,6 +13,7 @@ from . import commands
 from . import exports
 from . import main
 from . import posts
+from . import wechat
 from .extensions import celery_init_app
 from .extensions import csrf
 from .extensions import db
@@ -41,4 +42,6 @@ def create_app(config: str | type[Config] | None = None) -> Flask:
     app.register_blueprint(posts.bp)
     app.register_blueprint(exports.bp)
     app.register_blueprint(commands.bp)
+    if app.config["WECHAT_APP_ID"]:
+        app.register_blueprint(wechat.bp)
     return app

@@ -31,6 +31,9 @@ Timestamp = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 # A plain BLOB of MySQL ends at 64 KiB; this one takes 16 MiB.
 Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
+# An openid tells capital letters from small ones, and MySQL does not unless it is told to.
+OpenId = String(64).with_variant(mysql.VARCHAR(64, collation="utf8mb4_bin"), "mysql", "mariadb")
+
 # The largest id that fits into an INTEGER column of every database.
 MAX_ID = 2**31 - 1
 
@@ -46,7 +49,8 @@ class User(UserMixin, db.Model):
     ``username`` has 1 to 30 characters, spelled as the person did; ``name_key`` is the same for
     all spellings of it, and unique: adding a second one raises IntegrityError on commit.
     ``password_hash`` is Werkzeug's scrypt hash, 162 characters; the password itself is nowhere.
-    ``is_admin`` is set by ``flask make-admin`` only.
+    ``is_admin`` is set by ``flask make-admin`` only. ``wechat_openid`` is what WeChat calls the
+    person, if they have logged in with it; unique too.
     """
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -57,6 +61,7 @@ class User(UserMixin, db.Model):
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     # server_default: what the rows get that were there before the column was.
     is_admin: Mapped[bool] = mapped_column(default=False, server_default=false())
+    wechat_openid: Mapped[str | None] = mapped_column(OpenId, unique=True)
 
     posts: Mapped[list["Post"]] = relationship(
         back_populates="author", cascade="all, delete-orphan"
