@@ -38,13 +38,14 @@ def run(step: Step, port: int, wechat: bool = False) -> int:
         multiprocessing.set_start_method("fork", force=True)
     printer = Printer()
     manager = StepManager(printer)
-    env, commands = stack.environment(), stack.commands(step, port)
-    if wechat:
-        other = stack.free_port()
-        env |= stack.wechat_variables(other)
-        commands = [stack.wechat_command(other), *commands]
-        printer.say(f"WeChat: a stand-in at http://{stack.HOST}:{other}/ (see the login page)")
     with _redis(printer, step.path / "instance" / "redis") if step.worker else _nothing() as redis:
+        env = stack.environment()
+        commands = stack.commands(step, port)
+        if wechat:
+            wechat_port = stack.free_port()
+            env |= stack.wechat_variables(wechat_port)
+            commands.append(stack.wechat_command(wechat_port))
+            printer.say(f"WeChat: a stand-in answers at {env['WECHAT_URL']}; see the login page.")
         if step.migrates:
             _migrate(step, printer, env)
         for command in commands:

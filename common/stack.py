@@ -89,13 +89,6 @@ def environment(**changes: str) -> dict[str, str]:
     return {**env, **changes}
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 def port_is_free(port: int) -> bool:
     """Tell whether a server could listen on 127.0.0.1 and ``port``.
 
@@ -116,6 +109,13 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens just now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def redis_url() -> str:

@@ -77,7 +77,7 @@ PAGE = """\
     <h1>{{ title }}</h1>
     {% for line in lines %}<p>{{ line }}</p>{% endfor %}
     {% if faults %}
-    <form method="post">
+    <form method="post" action="{{ request.full_path }}">
       <label for="account">WeChat ID: who scans</label>
       <input id="account" name="account" value="ada" required maxlength="100">
       <label for="nickname">Nickname</label>
@@ -177,6 +177,15 @@ def home() -> tuple[str, int]:
     )
 
 
+def is_at_home(url: str) -> bool:
+    """Tell whether an address is on a domain that the app is registered for."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.hostname in DOMAINS
+
+
 def objection() -> str:
     """Return what is wrong with the address that the app sent somebody to; empty if nothing is."""
     query = request.args
@@ -184,8 +193,7 @@ def objection() -> str:
         return f"The parameters have to be, in this order: {', '.join(PARAMETERS)}."
     if query["appid"] != APP_ID:
         return f"appid: there is no app “{query['appid']}”."
-    target = urlsplit(query["redirect_uri"])
-    if target.scheme not in ("http", "https") or target.hostname not in DOMAINS:
+    if not is_at_home(query["redirect_uri"]):
         return f"redirect_uri 参数错误: “{query['redirect_uri']}” is not where this app is at home."
     if query["response_type"] != "code":
         return "response_type has to be “code”."

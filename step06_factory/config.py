@@ -102,8 +102,13 @@ def find_config(config: str | type[Config] | None = None) -> type[Config]:
         raise SystemExit(f"APP_CONFIG is “{name}”. It can be: {', '.join(CONFIGS)}.")
     if name == "production" and not os.environ.get("SECRET_KEY"):
         raise SystemExit("Production needs the variable SECRET_KEY: a long random text.")
-    if Config.WECHAT_APP_ID and not Config.WECHAT_APP_SECRET:
-        raise SystemExit("WECHAT_APP_ID is set: then WECHAT_APP_SECRET has to be set too.")
-    if Config.WECHAT_URL and not Config.WECHAT_URL.startswith(("http://", "https://")):
-        raise SystemExit("WECHAT_URL has to begin with http:// or https://.")
+    check_wechat(CONFIGS[name])
     return CONFIGS[name]
+
+
+def check_wechat(config: type[Config]) -> None:
+    """End the program with one line if the login with WeChat is configured by half."""
+    if config.WECHAT_APP_ID and not config.WECHAT_APP_SECRET:
+        raise SystemExit("WECHAT_APP_ID is set, and WECHAT_APP_SECRET is not: both or none.")
+    if config.WECHAT_URL and not config.WECHAT_URL.startswith(("http://", "https://")):
+        raise SystemExit(f"WECHAT_URL is “{config.WECHAT_URL}”. It begins with http or https.")

@@ -23,7 +23,9 @@ from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.mariadb import MariaDB
 from tests.support.project import Project
+from tests.support.server import FLASK_RUN
 from tests.support.server import Server
+from tests.support.wechat import StandIn
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -280,3 +282,18 @@ def mariadb() -> Iterator[MariaDB]:
         yield server.start()
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def standin() -> Iterator[StandIn]:
+    """The stand-in for WeChat's servers."""
+    standin = StandIn()
+    yield standin
+    standin.close()
+
+
+@pytest.fixture(scope="session")
+def wechat(server: Server, standin: StandIn) -> Iterator[Server]:
+    """The step once more, on the same data, told of the stand-in for WeChat."""
+    with server.beside(FLASK_RUN, **standin.variables) as other:
+        yield other

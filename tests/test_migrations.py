@@ -154,8 +154,8 @@ def test_the_constraints_have_names(filled):
     assert "ix_post_author_id" in indexes(filled, "post"), "batch mode lost an index"
     with pytest.raises(sqlite3.IntegrityError), filled.sqlite() as database:
         database.execute(
-            "INSERT INTO user SELECT 99, username || 'x', name_key, password_hash, "
-            "created_at, is_admin FROM user LIMIT 1"
+            "INSERT INTO user (id, username, name_key, password_hash, created_at) "
+            "SELECT 99, username || 'x', name_key, password_hash, created_at FROM user LIMIT 1"
         )
 
 

@@ -31,9 +31,6 @@ Timestamp = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 # A plain BLOB of MySQL ends at 64 KiB; this one takes 16 MiB.
 Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
-# An openid tells capital letters from small ones, and MySQL does not unless it is told to.
-OpenId = String(64).with_variant(mysql.VARCHAR(64, collation="utf8mb4_bin"), "mysql", "mariadb")
-
 # The largest id that fits into an INTEGER column of every database.
 MAX_ID = 2**31 - 1
 
@@ -61,7 +58,7 @@ class User(UserMixin, db.Model):
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     # server_default: what the rows get that were there before the column was.
     is_admin: Mapped[bool] = mapped_column(default=False, server_default=false())
-    wechat_openid: Mapped[str | None] = mapped_column(OpenId, unique=True)
+    wechat_openid: Mapped[str | None] = mapped_column(String(64), unique=True)
 
     posts: Mapped[list["Post"]] = relationship(
         back_populates="author", cascade="all, delete-orphan"

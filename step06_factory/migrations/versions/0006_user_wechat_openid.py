@@ -2,18 +2,15 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
 
 revision = "0006"
 down_revision = "0005"
-
-openid = sa.String(64).with_variant(mysql.VARCHAR(64, collation="utf8mb4_bin"), "mysql", "mariadb")
 
 
 def upgrade():
     # Unique, and still NULL for many: a database does not take two NULLs for the same.
     with op.batch_alter_table("user") as batch_op:
-        batch_op.add_column(sa.Column("wechat_openid", openid, nullable=True))
+        batch_op.add_column(sa.Column("wechat_openid", sa.String(64), nullable=True))
         batch_op.create_unique_constraint("uq_user_wechat_openid", ["wechat_openid"])
 
 
