@@ -76,7 +76,8 @@ def show_table() -> None:
 @click.argument("step", type=STEP)
 @click.option("--port", type=PORT, default=DEFAULT_PORT, show_default=True, help="Of the page.")
 @click.option("--mysql", is_flag=True, help="Steps 3 to 6: on a MariaDB that is started with it.")
-def run_command(step: Step, port: int, mysql: bool) -> None:
+@click.option("--wechat", is_flag=True, help="Step 6: with a stand-in for WeChat, to log in with.")
+def run_command(step: Step, port: int, mysql: bool, wechat: bool) -> None:
     """Start a step with all that it needs; Ctrl-C stops it.
 
     That is the web server, and from step 4 on the migrations, from step 5 on a worker and Redis:
@@ -85,7 +86,13 @@ def run_command(step: Step, port: int, mysql: bool) -> None:
     from .run import run
 
     _require(step)
-    sys.exit(run(step, port, mysql))
+    if wechat and not step.wechat:
+        other = next(step for step in STEPS if step.wechat)
+        raise click.ClickException(
+            f"Step {step.number} has no login with WeChat; step {other.number} has one: "
+            f"{COMMAND} run {other.number} --wechat"
+        )
+    sys.exit(run(step, port, with_mysql=mysql, with_wechat=wechat))
 
 
 @cli.command("diff")

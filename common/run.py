@@ -32,10 +32,11 @@ if sys.platform != "win32":
     import fcntl
 
 
-def run(step: Step, port: int, with_mysql: bool = False) -> int:
+def run(step: Step, port: int, with_mysql: bool = False, with_wechat: bool = False) -> int:
     """Run all that ``step`` needs, with its page on 127.0.0.1 and ``port``, until it is stopped.
 
     Its database is SQLite or what DATABASE_URL says, ``with_mysql`` a MariaDB that is started too.
+    ``with_wechat``, a stand-in for WeChat's servers runs beside it, and the step is told of it.
     Returns the exit code: 130 after Ctrl-C, 143 after SIGTERM, 1 if a process ended by itself.
     Raises click.ClickException, with a message for the learner, if it cannot start.
     """
@@ -54,9 +55,15 @@ def run(step: Step, port: int, with_mysql: bool = False) -> int:
         _mysql(printer, instance / "mariadb") if with_mysql else _nothing() as mariadb,
     ):
         env = stack.environment(**({"DATABASE_URL": mariadb.url} if mariadb else {}))
+        commands = stack.commands(step, port)
+        if with_wechat:
+            wechat_port = stack.free_port()
+            env |= stack.wechat_variables(wechat_port)
+            commands.append(stack.wechat_command(wechat_port))
+            printer.say(f"WeChat: a stand-in answers at {env['WECHAT_URL']}; see the login page.")
         if step.migrates:
             _migrate(step, printer, env)
-        for command in stack.commands(step, port):
+        for command in commands:
             process = manager.add_process(command.name, command.argv, env=env, cwd=str(step.path))
             process.servers = tuple(pid for pid in (redis, mariadb and mariadb.pid) if pid)
             process.announce = port if command.name == "web" else None

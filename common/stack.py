@@ -18,6 +18,9 @@ from .steps import Step
 HOST = "127.0.0.1"
 REDIS_PORT = 6379
 DEFAULT_REDIS_URL = f"redis://localhost:{REDIS_PORT}/0"
+# What the stand-in for WeChat's servers knows the app by.
+WECHAT_APP_ID = "wx0123456789abcdef"
+WECHAT_APP_SECRET = "the-secret-of-the-stand-in"
 
 
 class Command(NamedTuple):
@@ -45,6 +48,21 @@ def worker_command(celery_app: str) -> Command:
 def web_command(port: int) -> Command:
     """Return Flask's development server on 127.0.0.1 and ``port``."""
     return Command("web", [sys.executable, "-m", "flask", "run", "--debug", "--port", str(port)])
+
+
+def wechat_command(port: int) -> Command:
+    """Return the stand-in for WeChat's servers on 127.0.0.1 and ``port``."""
+    argv = [sys.executable, "-m", "flask", "--app", "common.wechat_standin", "run"]
+    return Command("wechat", [*argv, "--port", str(port)])
+
+
+def wechat_variables(port: int) -> dict[str, str]:
+    """Return the variables by which a step finds the stand-in at ``port``, and it knows the app."""
+    return {
+        "WECHAT_APP_ID": WECHAT_APP_ID,
+        "WECHAT_APP_SECRET": WECHAT_APP_SECRET,
+        "WECHAT_URL": f"http://{HOST}:{port}",
+    }
 
 
 def commands(step: Step, port: int) -> list[Command]:

@@ -16,7 +16,7 @@ class Step:
     folder; a path that ends in ``/`` stands for all below it. Every other file is byte-identical
     to the step before, and the suite holds us to that. ``worker`` is the ``-A`` argument of the
     step's Celery worker, None where the step has no worker. ``database`` says whether it finds one
-    by DATABASE_URL.
+    by DATABASE_URL, ``wechat`` whether people can log in with WeChat.
     """
 
     number: int
@@ -26,6 +26,7 @@ class Step:
     database: bool = False
     migrates: bool = False
     worker: str | None = None
+    wechat: bool = False
 
     @property
     def folder(self) -> str:
@@ -135,16 +136,23 @@ STEPS = (
             "app/limits.py",
             "app/logs.py",
             "app/main.py",
+            "app/models.py",
+            "app/names.py",
             "app/security.py",
             "app/static/progress.js",
+            "app/templates/auth/",
+            "app/templates/base.html",
+            "app/wechat.py",
             "celery_worker.py",
             "config.py",
             "gunicorn.conf.py",
+            "migrations/versions/0006_user_wechat_openid.py",
             "requirements.txt",
         ),
         database=True,
         migrates=True,
         worker="celery_worker",
+        wechat=True,
     ),
 )
 

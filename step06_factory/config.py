@@ -92,6 +92,11 @@ class Config:
     }
     # What the page of exports tells people to type when no worker is there.
     WORKER_COMMAND = "celery -A celery_worker worker"
+    # Log in with WeChat: the app's id and secret from open.weixin.qq.com. No id, no such login.
+    WECHAT_APP_ID = os.environ.get("WECHAT_APP_ID", "")
+    WECHAT_APP_SECRET = os.environ.get("WECHAT_APP_SECRET", "")
+    # The address of a stand-in for WeChat's servers. Without it, the real ones are asked.
+    WECHAT_URL = os.environ.get("WECHAT_URL", "").rstrip("/")
     API_TITLE = "Study Log"
     API_VERSION = "1.0"
     OPENAPI_VERSION = "3.1.0"
@@ -150,4 +155,13 @@ def find_config(config: str | type[Config] | None = None) -> type[Config]:
             raise SystemExit(f"APP_CONFIG is “{name}”. It can be: {', '.join(CONFIGS)}.")
         config = CONFIGS[name]
     config.prepare()
+    check_wechat(config)
     return config
+
+
+def check_wechat(config: type[Config]) -> None:
+    """End the program with one line if the login with WeChat is configured by half."""
+    if config.WECHAT_APP_ID and not config.WECHAT_APP_SECRET:
+        raise SystemExit("WECHAT_APP_ID is set, and WECHAT_APP_SECRET is not: both or none.")
+    if config.WECHAT_URL and not config.WECHAT_URL.startswith(("http://", "https://")):
+        raise SystemExit(f"WECHAT_URL is “{config.WECHAT_URL}”. It begins with http or https.")

@@ -26,7 +26,9 @@ from tests.support.browser import Person
 from tests.support.mariadb import MariaDB
 from tests.support.mariadb import the_mariadb
 from tests.support.project import Project
+from tests.support.server import FLASK_RUN
 from tests.support.server import Server
+from tests.support.wechat import StandIn
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -333,3 +335,18 @@ def person(account: Person) -> Iterator[Person]:
 def mariadb() -> MariaDB:
     """A MariaDB server of the tests' own; each taker asks it for a database."""
     return the_mariadb()
+
+
+@pytest.fixture(scope="session")
+def standin() -> Iterator[StandIn]:
+    """The stand-in for WeChat's servers."""
+    standin = StandIn()
+    yield standin
+    standin.close()
+
+
+@pytest.fixture(scope="session")
+def wechat(server: Server, standin: StandIn) -> Iterator[Server]:
+    """The step once more, on the same data, told of the stand-in for WeChat."""
+    with server.beside(FLASK_RUN, **standin.variables) as other:
+        yield other

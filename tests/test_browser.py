@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.browser import Browser
 from tests.support.browser import Person
+from tests.support.browser import new_name
 from tests.support.chromium import Chromium
 from tests.support.server import Server
 
@@ -345,3 +346,30 @@ def test_without_events_the_page_asks(events, tab, author):
     assert f"/api/exports/{identity}" in tab.paths
     tab.forget_console()  # it says that something was blocked
     assert len(values) >= 3, f"the bar was seen at {values}: that is not moving"
+
+
+# Log in with WeChat
+
+
+@pytest.mark.since(6)
+def test_a_login_with_wechat_goes_there_and_back(chromium, wechat):
+    """From the page of posts to WeChat's page, where somebody approves, and back, logged in."""
+    visitor = Browser(wechat)
+    tab = chromium.reset(visitor, width=360)
+    tab.open("/auth/login?next=/posts/")
+    tab.click("main a[href^='/auth/wechat/login']")
+    tab.wait("document.querySelector('[name=nickname]')", "WeChat's page")
+    name = new_name("李雷")
+    for field in ("account", "nickname"):
+        tab.click(f"[name={field}]")
+        tab.js("document.activeElement.select()")
+        tab.press(name)
+    width = tab.js("document.documentElement.scrollWidth")
+    assert width <= 360, f"WeChat's page is {width} pixels wide, the screen 360"
+    tab.press("Tab", "Tab", "Enter")
+    tab.wait("location.pathname === '/posts/'", "the page that was wanted")
+    assert name in tab.js("document.querySelector('header').innerText")
+    assert name in tab.js("document.querySelector('[role=status]').innerText")
+    tab.read_logs()
+    assert not tab.console, tab.console
+    visitor.close()

@@ -218,6 +218,7 @@ def test_help_names_every_command(copy):
         (["rum", "1"], "No such command 'rum'"),
         (["run", "1", "--port", "99999"], "99999"),
         (["run", "1", "--prot", "5001"], "--port"),
+        (["run", "5", "--wechat"], "step 6 has one: python3 learn.py run 6 --wechat"),
         (["diff", "1"], "Missing argument 'B'"),
         (["diff", "2", "3", "app/model.py"], "Did you mean app/models.py?"),
         (["diff", "2", "3", "instance"], "There is no “instance”"),
@@ -417,6 +418,27 @@ def test_run_5_uses_the_redis_that_answers(start, redis_port):
     assert running.process.wait(10) == 143
     assert running.left() == []
     assert stack.redis_answers(url), "a Redis that was there before must be there afterwards"
+
+
+@posix
+def test_run_6_brings_a_stand_in_for_wechat_and_ends_it(start, redis_port):
+    port, url = free_port(), f"redis://127.0.0.1:{redis_port}/0"
+    running = start("run", "6", "--wechat", "--port", port, REDIS_URL=url, WECHAT_APP_ID="mine")
+    running.wait_for("wechat |  * Running on")
+    running.wait_for(f"Open http://127.0.0.1:{port}/")
+    standin = re.search(
+        r"WeChat: a stand-in answers at (http://127\.0\.0\.1:(\d+))", running.output
+    )
+    assert standin, tail(running.output)
+    with urlopen(f"http://127.0.0.1:{port}/auth/wechat/login", timeout=10) as answer:
+        assert answer.status == 200
+        assert answer.url.startswith(f"{standin[1]}/connect/qrconnect?appid=")
+        assert "Approve" in answer.read().decode()
+    running.send("SIGINT")
+    assert running.process.wait(10) == 130
+    assert running.left() == []
+    assert stack.port_is_free(int(standin[2]))
+    assert "Traceback" not in running.output, tail(running.output)
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,8 @@ def test_the_constraints_have_names(filled):
     assert "uq_user_name_key" in unique, f"names are not unique any more: {unique}"
     with pytest.raises(IntegrityError):
         filled.change(
-            "INSERT INTO user (id, username, name_key, password_hash, created_at, is_admin) "
-            "SELECT 99, 'x', name_key, password_hash, created_at, is_admin FROM user LIMIT 1"
+            "INSERT INTO user (id, username, name_key, password_hash, created_at) "
+            "SELECT 99, 'x', name_key, password_hash, created_at FROM user LIMIT 1"
         )
 
 

@@ -17,6 +17,7 @@ from . import logs
 from . import main
 from . import posts
 from . import security
+from . import wechat
 from .extensions import celery_init_app
 from .extensions import csrf
 from .extensions import db
@@ -53,4 +54,6 @@ def create_app(config: str | type[Config] | None = None) -> Flask:
     app.register_blueprint(limits.bp)
     app.register_blueprint(health.bp)
     admin.init_app(app)
+    if app.config["WECHAT_APP_ID"]:
+        app.register_blueprint(wechat.bp)
     return app

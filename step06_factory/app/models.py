@@ -47,6 +47,7 @@ class User(UserMixin, db.Model):
     all spellings of it, and unique: adding a second one raises IntegrityError on commit.
     ``password_hash`` is Werkzeug's scrypt hash, 162 characters; the password itself is nowhere.
     ``is_admin`` opens the admin page; the first admin is made by ``flask make-admin``.
+    ``wechat_openid`` is what WeChat calls the person, if they have logged in with it; unique too.
     """
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -57,6 +58,7 @@ class User(UserMixin, db.Model):
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     # server_default: what the rows get that were there before the column was.
     is_admin: Mapped[bool] = mapped_column(default=False, server_default=false())
+    wechat_openid: Mapped[str | None] = mapped_column(String(64), unique=True)
 
     posts: Mapped[list["Post"]] = relationship(
         back_populates="author", cascade="all, delete-orphan"

@@ -1,0 +1,566 @@
+"""Log in with WeChat: a stand-in, a process of its own, plays WeChat's servers."""
+
+import json
+import re
+import secrets
+import threading
+import unicodedata
+from collections.abc import Callable
+from collections.abc import Iterator
+from urllib.parse import parse_qsl
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from common.wechat_standin import FAULTS
+from tests.support import hostile
+from tests.support.browser import Browser
+from tests.support.browser import Page
+from tests.support.browser import Person
+from tests.support.browser import new_name
+from tests.support.processes import free_port
+from tests.support.project import Project
+from tests.support.project import tail
+from tests.support.server import Server
+from tests.support.wechat import LOGIN
+from tests.support.wechat import StandIn
+from tests.support.wechat import answer
+from tests.support.wechat import log_in
+from tests.support.wechat import to_wechat
+
+for_apps = pytest.mark.since(6)
+CALLBACK = "/auth/wechat/callback"
+
+
+@pytest.fixture
+def visit(wechat: Server) -> Iterator[Callable[[], Browser]]:
+    """Make browsers in which nobody is logged in."""
+    browsers: list[Browser] = []
+
+    def new_browser() -> Browser:
+        browsers.append(Browser(wechat))
+        return browsers[-1]
+
+    yield new_browser
+    for browser in browsers:
+        browser.close()
+
+
+@pytest.fixture
+def browser(visit: Callable[[], Browser]) -> Browser:
+    return visit()
+
+
+@pytest.fixture
+def member(wechat: Server) -> Iterator[Person]:
+    """Somebody with a name and a password."""
+    person = Person(wechat).join()
+    yield person
+    person.close()
+
+
+def assert_refused(page: Page, browser: Browser) -> None:
+    """Check that a visitor got a page with a message, and is still a visitor."""
+    assert page.status == 200, f"{page}; a message on the login page was expected"
+    assert page.soup.select('[role="alert"]'), f"{page} says nothing of what went wrong"
+    assert not browser.is_logged_in(), f"{page}, and somebody is logged in all the same"
+
+
+# Configured or not
+
+
+@for_apps
+@pytest.mark.parametrize("path", [LOGIN, CALLBACK])
+def test_without_an_app_id_there_is_no_such_login(visitor, path):
+    assert visitor.get(path).status == 404
+    for page in ("/auth/login", "/auth/register"):
+        assert LOGIN not in visitor.get(page).text, f"{page} offers what is not there"
+
+
+@for_apps
+def test_the_pages_for_visitors_offer_it(browser):
+    for path in ("/auth/login", "/auth/register"):
+        links = browser.get(f"{path}?next=/posts/new").links()
+        assert any(link.startswith(LOGIN) and "posts" in link for link in links), (
+            f"{path} has no link to {LOGIN} that remembers ?next="
+        )
+
+
+@for_apps
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({"WECHAT_APP_ID": "wx1"}, "WECHAT_APP_SECRET"),
+        ({"WECHAT_APP_ID": "wx1", "WECHAT_APP_SECRET": "x", "WECHAT_URL": "e.x"}, "WECHAT_URL"),
+    ],
+    ids=["no secret", "no address"],
+)
+def test_half_a_configuration_is_one_clear_line(server, variables, name):
+    result = server.project.try_flask("routes", **variables)
+    assert result.code != 0, f"it starts without a good {name}"
+    assert name in result.output, f"it does not say what is wrong: {result}"
+    assert "Traceback" not in result.output, f"one clear line would do: {result}"
+
+
+# Run in the step's folder: where people are sent, and what comes of it if nobody answers there.
+WITHOUT_A_SERVER = """
+import json
+from urllib.parse import parse_qs, urlsplit
+from app import create_app
+
+client = create_app().test_client()
+begin = client.get("/auth/wechat/login")
+state = parse_qs(urlsplit(begin.location).query)["state"][0]
+end = client.get(f"/auth/wechat/callback?code=1&state={state}")
+print(json.dumps([begin.status_code, begin.location, end.status_code, end.location]))
+"""
+
+
+def without_a_server(project: Project, **variables: str) -> tuple[str, list]:
+    secret = secrets.token_hex(16)
+    variables |= {"WECHAT_APP_ID": "wx1234", "WECHAT_APP_SECRET": secret}
+    result = project.python("-c", WITHOUT_A_SERVER, **variables)
+    assert result.code == 0, str(result)
+    assert secret not in result.output, f"the secret is in the log: {result}"
+    assert "Traceback" not in result.output, str(result)
+    return result.output, json.loads(result.output.splitlines()[-1])
+
+
+@for_apps
+def test_people_are_sent_to_wechat_as_it_demands(server):
+    # The callback asks a proxy that is not there, and so nobody.
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    _, (status, location, *_) = without_a_server(
+        server.project, HTTPS_PROXY=nowhere, https_proxy=nowhere
+    )
+    assert status == 302
+    assert location.startswith("https://open.weixin.qq.com/connect/qrconnect?appid=wx1234&")
+    assert location.endswith("#wechat_redirect"), location
+    parts = parse_qsl(urlsplit(location).query)
+    order = ["appid", "redirect_uri", "response_type", "scope", "state"]
+    assert [name for name, _ in parts] == order, "WeChat takes the parameters in this order only"
+    values = dict(parts)
+    assert values["redirect_uri"] == "http://localhost/auth/wechat/callback"
+    assert "redirect_uri=http%3A%2F%2Flocalhost%2F" in location, "redirect_uri has to be encoded"
+    assert (values["response_type"], values["scope"]) == ("code", "snsapi_login")
+    assert re.fullmatch(r"[A-Za-z0-9]{16,128}", values["state"]), values["state"]
+
+
+@for_apps
+def test_if_wechat_cannot_be_reached_there_is_a_message(server):
+    nobody = f"http://127.0.0.1:{free_port()}/"
+    output, (_, location, *end) = without_a_server(server.project, WECHAT_URL=nobody)
+    assert location.startswith(f"{nobody}connect/qrconnect?"), f"WECHAT_URL is {nobody}: {location}"
+    assert end[0] == 302, f"the callback answered {end}:\n{tail(output)}"
+    assert end[1].startswith("/auth/login"), f"the callback answered {end}:\n{tail(output)}"
+
+
+# Log in, and link
+
+
+@for_apps
+def test_the_first_login_makes_an_account_and_the_next_ones_find_it(visit):
+    account, nickname = new_name(), new_name("Lin")
+    browser = visit()
+    page = log_in(browser, account, nickname, path=f"{LOGIN}?next=/posts/new")
+    assert page.path == "/posts/new", f"{page}; the login should lead to the page that was wanted"
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert browser.is_logged_in()
+    assert nickname in browser.get("/").words, "the name should be the nickname"
+    browser.submit("/posts/new", title=f"By {account}", body="text")
+    again = visit()
+    page = log_in(again, account, "Another nickname by now")
+    assert urlsplit(page.url).path == "/"
+    assert nickname in page.words, f"{page}; the same person in WeChat is the same person here"
+    assert "Another nickname" not in page.words
+
+
+@for_apps
+def test_the_state_is_new_each_time(browser):
+    states = {dict(parse_qsl(urlsplit(to_wechat(browser).url).query))["state"] for _ in range(3)}
+    assert len(states) == 3
+
+
+# Nicknames, and what has to be left of them.
+NICKNAMES = {
+    "chinese": ("李雷{n}", "李雷{n}"),
+    "emoji": ("📚🎉{n}", "📚🎉{n}"),
+    "joined emoji": ("👩🏽‍💻{n}", "👩🏽‍💻{n}"),
+    "gaps": (" Han \u3000 Meimei\n{n} ", "Han Meimei {n}"),
+    "fullwidth": ("Ｈａｎ{n}", "Han{n}"),
+    "hidden characters": ("\u202eHan\u200b\x00{n}\ufeff", "Han{n}"),
+    "markup": ("<b>{n}</b>", "<b>{n}</b>"),
+}
+
+
+@for_apps
+@pytest.mark.parametrize(("nickname", "name"), NICKNAMES.values(), ids=NICKNAMES.keys())
+def test_the_name_is_the_nickname(browser, nickname, name):
+    n = secrets.token_hex(4)
+    page = log_in(browser, new_name(), nickname.replace("{n}", n))
+    assert page.status == 200
+    assert name.replace("{n}", n) in browser.get("/").words
+
+
+SPELLINGS = {
+    "empty": "",
+    "spaces": " \u3000 ",
+    "hidden": "\u200b\u200d\ufeff\x01",
+    "long": "x" * 200,
+    "long and chinese": "学习" * 50,
+    "many accents": "a" + "\u0301" * 60,
+    "one long joined emoji": "👩\u200d" * 30 + "👩",
+    "families": "👨\u200d👩\u200d👧\u200d👦" * 9,
+    "ligature of 18 letters": "\ufdfa" * 20,
+    "no letter": "\U0010ffff",
+}
+
+
+@for_apps
+@pytest.mark.ours
+@pytest.mark.parametrize("nickname", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_any_nickname_gives_a_name_and_the_second_one_another(visit, nickname):
+    names = []
+    for browser in (visit(), visit()):
+        page = log_in(browser, new_name(), nickname)
+        assert page.status == 200
+        assert browser.is_logged_in(), f"{page} for the nickname {nickname!r}"
+        button = browser.get("/").forms_to("/auth/logout")[0].get_text(" ", strip=True)
+        names.append(button.removeprefix("Log out "))
+    assert names[0] != names[1]
+    for name in names:
+        assert 1 <= len(name) <= 30, f"the nickname {nickname!r} became {name!r}"
+        assert not unicodedata.category(name[0]).startswith("M"), f"a part of a character: {name!r}"
+        assert name[-1] != "\u200d", f"{name!r} ends in the middle of a character"
+
+
+@for_apps
+def test_half_an_emoji_in_a_nickname_does_no_harm(browser):
+    name = new_name("Half")
+    page = log_in(browser, new_name(), name, fault="person-half-emoji")
+    assert page.status == 200
+    assert name in browser.get("/").words
+
+
+@for_apps
+@pytest.mark.ours
+def test_a_name_that_is_taken_gets_a_number(visit, member):
+    taken = member.username
+    for nickname, name in ((taken, f"{taken} 2"), (taken.upper(), f"{taken.upper()} 3")):
+        browser = visit()
+        log_in(browser, new_name(), nickname)
+        assert name in browser.get("/").words
+    assert member.come_back(visit()).is_logged_in(), "the password of who had the name is lost"
+
+
+@for_apps
+def test_the_account_has_a_password_that_is_not_empty(visit, browser):
+    name = new_name("Nopass")
+    log_in(browser, new_name(), name)
+    for password in ("", "None", name):
+        other = visit()
+        other.login(name, password)
+        assert not other.is_logged_in(), f"the password “{password}” lets anybody in"
+
+
+@for_apps
+def test_who_is_logged_in_can_link(visit, member):
+    account = new_name()
+    assert any(link.startswith(LOGIN) for link in member.get("/").links()), "no page offers to link"
+    page = log_in(member, account, "Nickname")
+    assert page.status == 200
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert not any(link.startswith(LOGIN) for link in member.get("/").links())
+    other = visit()
+    log_in(other, account, "Nickname")
+    assert member.username in other.get("/").words, "WeChat should lead to the account now"
+    assert member.come_back(visit()).is_logged_in(), "the password should work as before"
+
+
+@for_apps
+def test_what_belongs_to_somebody_else_cannot_be_linked(visit, member):
+    account, nickname = new_name(), new_name("Lin")
+    log_in(visit(), account, nickname)
+    page = log_in(member, account, nickname)
+    assert page.soup.select('[role="alert"]'), f"{page} says nothing of what went wrong"
+    assert member.username in member.get("/").words, "it should stay logged in as before"
+    owner = visit()
+    log_in(owner, account, nickname)
+    assert nickname in owner.get("/").words, "the account in WeChat has changed hands"
+
+
+# state
+
+
+@for_apps
+@pytest.mark.parametrize(
+    "state", ["", "0" * 32, "é" * 32, "\x00", "x" * 5000], ids=["none", "wrong", "é", "NUL", "long"]
+)
+def test_a_wrong_state_logs_nobody_in(browser, state):
+    path = answer(browser, to_wechat(browser), new_name())
+    code = dict(parse_qsl(urlsplit(path).query))["code"]
+    assert_refused(browser.get(CALLBACK, params={"code": code, "state": state}), browser)
+    assert_refused(browser.get(path), browser)  # one try a state, also where it failed
+
+
+@for_apps
+def test_a_link_from_somebody_else_logs_nobody_in(visit):
+    """Or people would be in the account of who sent the link, and write their posts there."""
+    sender, victim = visit(), visit()
+    path = answer(sender, to_wechat(sender), new_name())
+    assert_refused(victim.get(path), victim)
+    to_wechat(victim)
+    assert_refused(victim.get(path), victim)
+
+
+@for_apps
+def test_a_link_from_somebody_else_links_nothing(visit, member):
+    """Or who sent it could log in to the account of who follows it."""
+    sender, account = visit(), new_name()
+    member.get(answer(sender, to_wechat(sender), account))
+    log_in(sender, account, "Sender")
+    assert member.username not in sender.get("/").words
+
+
+@for_apps
+def test_a_callback_is_good_once(visit, browser):
+    path = answer(browser, to_wechat(browser), new_name())
+    browser.get(path)
+    assert browser.is_logged_in()
+    page = browser.get(path)
+    assert page.soup.select('[role="alert"]'), f"{page} says nothing of what went wrong"
+    browser.logout()
+    assert_refused(browser.get(path), browser)
+
+
+@for_apps
+def test_an_old_cookie_brings_the_state_back_but_no_second_code(browser):
+    path = answer(browser, to_wechat(browser), new_name())
+    cookies = browser.http.cookies.copy()
+    browser.get(path)
+    assert browser.is_logged_in()
+    browser.http.cookies = cookies
+    assert_refused(browser.get(path), browser)
+
+
+@for_apps
+@pytest.mark.ours
+def test_who_comes_back_has_to_be_who_began(visit, member):
+    """Somebody begins and leaves, and another one logs in with a password, in the same browser."""
+    account = new_name()
+    browser = visit()
+    page = to_wechat(browser)
+    member.come_back(browser)
+    browser.get(answer(browser, page, account))
+    other = visit()
+    log_in(other, account, "Other")
+    assert member.username not in other.get("/").words
+
+
+@for_apps
+@pytest.mark.parametrize("target", ["//e.x", "/\t/e.x", "https:e.x", "\\e.x", "http://e.x/"])
+def test_next_leads_to_this_site_only(wechat, browser, target):
+    begin = browser.get(LOGIN, params={"next": target})
+    page = browser.get(answer(browser, begin, new_name()), follow=False)
+    here = urlsplit(wechat.url).netloc
+    host = hostile.host_in_browser(page.headers["Location"], here)
+    assert host == here, f"?next={target!r} leads to {page.headers['Location']!r}"
+    assert browser.is_logged_in(), "a hostile ?next= should not stop the login"
+
+
+# Refusal and faults
+
+
+@for_apps
+def test_who_refuses_is_not_logged_in(browser):
+    page = log_in(browser, new_name(), answer="refuse", path=f"{LOGIN}?next=/posts/new")
+    assert_refused(page, browser)
+    page = browser.get("/auth/login?next=/posts/new")
+    assert any("posts" in link for link in page.links() if link.startswith(LOGIN))
+
+
+@for_apps
+def test_wrong_and_used_codes_log_nobody_in(visit, browser):
+    path = answer(browser, to_wechat(browser), new_name())
+    browser.get(path)
+    assert browser.is_logged_in()
+    used = dict(parse_qsl(urlsplit(path).query))["code"]
+    for code in (used, "0" * 32, "", "é\x00", "x" * 2000):
+        other = visit()
+        state = dict(parse_qsl(urlsplit(to_wechat(other).url).query))["state"]
+        assert_refused(other.get(CALLBACK, params={"code": code, "state": state}), other)
+
+
+SLOW = pytest.param("code-timeout", marks=pytest.mark.slow)
+QUICK = [fault for fault in FAULTS if not fault.endswith(("timeout", "half-emoji"))]
+
+
+@for_apps
+@pytest.mark.parametrize("fault", [*QUICK, SLOW])
+def test_a_fault_of_wechat_is_a_message(wechat, browser, fault):
+    wechat.web_log.news()
+    page = log_in(browser, new_name(), fault=fault)
+    assert_refused(page, browser)
+    log = wechat.web_log.news()
+    assert "Traceback" not in log, tail(log)
+    assert wechat.web.running
+
+
+@for_apps
+def test_a_fault_while_linking_leaves_all_as_it_was(member):
+    page = log_in(member, new_name(), fault="code-500")
+    assert page.status == 200
+    assert page.soup.select('[role="alert"]'), f"{page} says nothing of what went wrong"
+    assert member.username in member.get("/").words
+
+
+# At the same moment
+
+
+def at_once(browsers: list[Browser], paths: list[str]) -> list[Page]:
+    """Open one path in each browser, all at the same moment."""
+    pages: list[Page] = []
+    ready = threading.Barrier(len(browsers))
+
+    def open_page(browser: Browser, path: str) -> None:
+        ready.wait()
+        pages.append(browser.get(path))
+
+    threads = [
+        threading.Thread(target=open_page, args=pair) for pair in zip(browsers, paths, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return pages
+
+
+@for_apps
+def test_first_logins_of_one_person_at_once_make_one_account(visit):
+    account, nickname = new_name(), new_name("Twin")
+    browsers = [visit() for _ in range(4)]
+    pages = at_once(browsers, [answer(b, to_wechat(b), account, nickname) for b in browsers])
+    assert all(page.status == 200 for page in pages), pages
+    browsers[0].submit("/posts/new", title=account, body="text")
+    link = next(a["href"] for a in browsers[0].get("/posts/").soup("a") if a.text == account)
+    for browser in browsers:
+        page = browser.get(f"{link}/edit")
+        assert page.status == 200, f"{page}; one person in WeChat has several accounts here"
+
+
+@for_apps
+def test_people_of_one_nickname_at_once_all_get_in(visit):
+    nickname = new_name("Same")
+    browsers = [visit() for _ in range(4)]
+    pages = at_once(browsers, [answer(b, to_wechat(b), new_name(), nickname) for b in browsers])
+    assert all(page.status == 200 for page in pages), pages
+    assert all(browser.is_logged_in() for browser in browsers), "not everybody is logged in"
+
+
+@for_apps
+@pytest.mark.ours
+def test_the_row_has_the_openid_and_a_hash(server, browser):
+    name = new_name("Row")
+    log_in(browser, new_name(), name)
+    row = server.project.rows("SELECT * FROM user WHERE username = ?", name)[0]
+    assert re.fullmatch(r"o[\w-]{27}", row["wechat_openid"])
+    assert row["password_hash"].startswith("scrypt:")
+
+
+# The stand-in itself
+
+
+def ask(standin: StandIn, path: str, **query: str) -> dict:
+    """Ask as an app's server does."""
+    response = requests.get(standin.url + path, params=query, timeout=30)
+    assert response.status_code == 200, "WeChat's errors have status 200 as well"
+    assert response.headers["Content-Type"] == "text/plain"
+    return json.loads(response.content)
+
+
+def code_of(standin: StandIn, **form: str) -> str:
+    query = {
+        "appid": standin.variables["WECHAT_APP_ID"],
+        "redirect_uri": "http://127.0.0.1:1/back?x=1",
+        "response_type": "code",
+        "scope": "snsapi_login",
+        "state": "abc",
+    }
+    form = {"account": "ada", "nickname": "Ada 学习", "answer": "approve"} | form
+    url = f"{standin.url}/connect/qrconnect"
+    back = requests.post(url, params=query, data=form, allow_redirects=False, timeout=30)
+    assert back.headers["Location"].startswith("http://127.0.0.1:1/back?x=1&")
+    values = dict(parse_qsl(urlsplit(back.headers["Location"]).query))
+    assert values["state"] == "abc"
+    return values.get("code", "")
+
+
+def exchange(standin: StandIn, code: str, changes: dict[str, str] | None = None) -> dict:
+    query = {
+        "appid": standin.variables["WECHAT_APP_ID"],
+        "secret": standin.variables["WECHAT_APP_SECRET"],
+        "code": code,
+        "grant_type": "authorization_code",
+    }
+    return ask(standin, "/sns/oauth2/access_token", **query | (changes or {}))
+
+
+def test_the_standin_takes_a_code_once(standin):
+    code = code_of(standin)
+    token = exchange(standin, code)
+    assert token.keys() >= {"access_token", "expires_in", "refresh_token", "openid", "scope"}
+    assert exchange(standin, code)["errcode"] == 40163
+    query = {"access_token": token["access_token"], "openid": token["openid"]}
+    person = ask(standin, "/sns/userinfo", **query)
+    assert (person["nickname"], person["openid"]) == ("Ada 学习", token["openid"])
+    assert person["unionid"] == token["unionid"]
+    again = exchange(standin, code_of(standin, nickname="Ada"))
+    other = exchange(standin, code_of(standin, account="ben"))
+    assert again["openid"] == token["openid"] != other["openid"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "errcode"),
+    [
+        ({"appid": "wx0"}, 40013),
+        ({"appid": ""}, 41002),
+        ({"secret": "wrong"}, 40125),
+        ({"code": "wrong"}, 40029),
+        ({"code": ""}, 41008),
+        ({"grant_type": "password"}, 40002),
+    ],
+    ids=lambda value: str(value),
+)
+def test_the_standin_says_what_is_wrong(standin, changes, errcode):
+    assert exchange(standin, code_of(standin), changes)["errcode"] == errcode
+
+
+def test_the_standin_gives_no_code_to_who_is_refused(standin):
+    assert code_of(standin, answer="refuse") == ""
+    assert exchange(standin, code_of(standin, fault="expired"))["errcode"] == 40029
+    assert ask(standin, "/sns/userinfo", access_token="x", openid="y")["errcode"] == 40001
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "redirect_uri=http://localhost/&appid={id}&response_type=code&scope=snsapi_login&state=1",
+        "appid={id}&redirect_uri=http://e.x/&response_type=code&scope=snsapi_login&state=1",
+        "appid=x&redirect_uri=http://localhost/&response_type=code&scope=snsapi_login&state=1",
+        "appid={id}&redirect_uri=http://localhost/&response_type=code&scope=snsapi_base&state=1",
+        "appid={id}&redirect_uri=http://localhost/&response_type=code&scope=snsapi_login&state=a-b",
+        "appid={id}&redirect_uri=http://localhost/&response_type=code&scope=snsapi_login",
+        "appid={id}&redirect_uri=javascript:1&response_type=code&scope=snsapi_login&state=1",
+        "appid={id}&redirect_uri=http://[&response_type=code&scope=snsapi_login&state=1",
+        "",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_standin_refuses_an_address_that_wechat_would_not_open(standin, method, query):
+    url = f"{standin.url}/connect/qrconnect?{query}"
+    url = url.replace("{id}", standin.variables["WECHAT_APP_ID"])
+    response = requests.request(method, url, data={"answer": "approve"}, timeout=30)
+    assert response.status_code == 400
+    assert "cannot be opened" in response.text
