@@ -208,9 +208,7 @@ async def many_go(lab: Lab, author: Author, web_worker: psutil.Process) -> None:
             )
             held = web_worker.num_fds()
             subscribed = listening()
-        injected(
-            f"{GOING} watchers go at once, with {held} files and {subscribed} subscriptions"
-        )
+        injected(f"{GOING} watchers go at once, with {held} files and {subscribed} subscriptions")
         assert subscribed > 0.9 * GOING, f"only {subscribed} of them listen to Redis"
         assert held < FILES_EACH * GOING + 100, f"{held / GOING:.1f} open files a watcher"
         took = await wait_for(
