@@ -76,6 +76,7 @@ STEPS = (
         "Flask-Migrate",
         touches=(
             "app/__init__.py",
+            "app/auth.py",
             "app/commands.py",
             "app/extensions.py",
             "app/main.py",
