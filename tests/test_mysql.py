@@ -21,9 +21,9 @@ from tests.support.faults import injected
 from tests.support.faults import seen
 from tests.support.mariadb import UTF8MB4
 from tests.support.mariadb import MariaDB
+from tests.support.processes import Process
 from tests.support.project import Project
 from tests.support.server import Server
-from tests.test_exports import run
 
 pytestmark = [
     pytest.mark.since(3),
@@ -191,21 +191,6 @@ def test_dropped_connections_are_not_noticed(on_mysql, mariadb):
     on_mysql.check_logs()
 
 
-@pytest.mark.since(5)
-@pytest.mark.one_step
-def test_a_worker_does_not_notice_either(on_mysql, mariadb):
-    on_mysql.start_worker()
-    person = Person(on_mysql).join()
-    person.write()
-    for _ in range(2):
-        run(person)
-        dropped = mariadb.hang_up(on_mysql.project.env["DATABASE_URL"])
-        assert dropped >= 2, "web and worker should both have had a connection"
-    run(person)
-    person.close()
-    on_mysql.check_logs()
-
-
 @pytest.fixture
 def own_mariadb() -> Iterator[MariaDB]:
     """A MariaDB for one test, which may stop it."""
@@ -251,7 +236,7 @@ def test_an_outage_is_a_page_that_says_so(idle_server, own_mariadb):
     check_an_outage(idle_server, own_mariadb, 503)
 
 
-# Large archives
+# Exports
 
 
 @pytest.fixture(scope="module")
@@ -261,11 +246,35 @@ def lab(step: Step, source: Path, mariadb: MariaDB) -> Iterator[Lab]:
     yield from running(lab)
 
 
+@pytest.fixture(scope="module")
+def busy_worker(lab: Lab) -> Process:
+    """A worker that has had to do already."""
+    worker = lab.hire()
+    lab.authors(1)[0].export().until_end()
+    return worker
+
+
+@pytest.mark.slow
+@pytest.mark.since(5)
+@pytest.mark.one_step
+def test_a_worker_does_not_notice_dropped_connections(lab, busy_worker, mariadb):
+    (author,) = lab.authors(1500)
+    dropped = mariadb.hang_up(lab.project.env["DATABASE_URL"])
+    assert dropped >= 2, f"web and worker should both have had a connection, not {dropped}"
+    export = author.export().until_half_way(0.1)
+    dropped = mariadb.hang_up(lab.project.env["DATABASE_URL"])
+    injected(f"{dropped} connections are dropped, in the middle of an export")
+    export.until_end()
+    export.check_archive()
+    assert export.row().get("attempts", 1) == 1, "it had to be begun again"
+    assert busy_worker.running
+
+
 @pytest.mark.ours
 @pytest.mark.slow
 @pytest.mark.since(5)
 @pytest.mark.one_step
-def test_an_archive_of_50_megabytes(lab, mariadb):
+def test_an_archive_of_50_megabytes(lab, busy_worker, mariadb):
     """Much more than the server takes in one packet, and of Chinese that hardly compresses."""
     with mariadb.cursor() as cursor:
         cursor.execute("SELECT @@max_allowed_packet")
@@ -274,7 +283,6 @@ def test_an_archive_of_50_megabytes(lab, mariadb):
     bodies = ["".join(random.choices(RARE_CHINESE, k=10_000)) for _ in range(10)]
     for body in bodies:
         author.posts += lab.project.change(LARGE_POSTS, body=body, name=author.username)
-    lab.hire()
     export = author.export().until_end()
     archive = export.archive()
     size = archive.fp.getbuffer().nbytes
