@@ -139,7 +139,8 @@ def test_command(quick: bool, mysql: bool, arguments: tuple[str, ...]) -> None:
     type=click.Path(path_type=Path),
     help="The folder of your own app, where you type flask run; without it, ours is checked.",
 )
-def check_command(step: Step, app: Path | None) -> None:
+@click.option("--mysql", is_flag=True, help="On a MariaDB that is started for it.")
+def check_command(step: Step, app: Path | None, mysql: bool) -> None:
     """Check that a step keeps what it promises: ours, or your own app."""
     from .bootstrap import run_in_foreground
 
@@ -150,13 +151,15 @@ def check_command(step: Step, app: Path | None) -> None:
         _require_flask_app(app)
     os.chdir(ROOT)
     argv = [sys.executable, "-m", "pytest", "-q", "-n0", "--tb=short", f"--step={step.number}"]
+    argv += ["--mysql"] * mysql
     # With = and not a space: pytest would take the folder for one with tests in it.
     code = run_in_foreground([*argv, f"--app={app}"] if app else argv)
     whose = "Your app" if app else "Our app"
     if code == 0:
         click.secho(f"{whose} keeps what step {step.number} promises. {_after(step)}", fg="green")
     elif code == 1:
-        again = f"{COMMAND} check {step.number}" + (f' --app "{app}"' if app else "")
+        again = f"{COMMAND} check {step.number}" + " --mysql" * mysql
+        again += f' --app "{app}"' if app else ""
         click.secho(
             f"{whose} does not keep all that step {step.number} promises yet. Begin with the first "
             f"failure above, then: {again}",

@@ -22,12 +22,15 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.request import urlopen
 
+import click
 import psutil
 import pytest
 
 from common import bootstrap
+from common import mysql
 from common import stack
 from common.diff import source_files
+from common.run import run
 from common.steps import ROOT
 from common.steps import STEPS
 from tests.support.processes import Log
@@ -219,6 +222,7 @@ def test_help_names_every_command(copy):
         (["run", "1", "--port", "99999"], "99999"),
         (["run", "1", "--prot", "5001"], "--port"),
         (["run", "5", "--wechat"], "step 6 has one: python3 learn.py run 6 --wechat"),
+        (["run", "2", "--mysql"], "Step 2 has no database yet; step 3 is the first."),
         (["diff", "1"], "Missing argument 'B'"),
         (["diff", "2", "3", "app/model.py"], "Did you mean app/models.py?"),
         (["diff", "2", "3", "instance"], "There is no “instance”"),
@@ -463,6 +467,79 @@ def test_run_stops_if_the_migration_fails(copy):
     assert "migrate | " in out, "what flask db upgrade wrote has to be seen"
     assert "flask db upgrade failed in step04_migrate, so the step was not started" in err
     assert "web" not in out
+
+
+@posix
+@pytest.mark.slow
+def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
+    try:
+        mysql.find_program(mysql.SERVER)
+    except LookupError as missing:
+        pytest.skip(str(missing))
+    port = free_port()
+    words = ("run", "5", "--mysql", "--port", port)
+    redis = f"redis://localhost:{free_port()}/0"
+    for name, code in (("SIGKILL", -9), ("SIGINT", 130)):
+        running = start(*words, REDIS_URL=redis)
+        running.wait_for(" ready.", seconds=60)
+        running.wait_for(f"Open http://127.0.0.1:{port}/")
+        assert "mariadbd" in {process.name() for process in running.family}
+        if name == "SIGKILL":
+            assert "day 1" not in page(port, "/posts/")
+            seed_as_in_another_terminal(copy, running.output)
+            again = copy.learn(*words[:3], "--port", free_port(), REDIS_URL=redis)
+            assert again.code == 1
+            assert again.err == (
+                "Another learn.py run with --mysql uses the database of this step. "
+                "Stop that first.\n"
+            )
+        assert "day 1" in page(port, "/posts/"), "the data is not in the MariaDB, or was lost"
+        running.send(name)
+        assert running.process.wait(15) == code
+        wait_until(lambda running=running: not running.left(), "the end of all", seconds=15)
+        assert "Traceback" not in running.output, tail(running.output)
+    assert running.output.rstrip().endswith("Stopped.")
+    assert not list(step_folder(copy, 5).glob("instance/*.db")), "there is an SQLite file too"
+    assert list(copy.tmp.iterdir()) == []
+
+
+def page(port: int, path: str) -> str:
+    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def seed_as_in_another_terminal(copy: Copy, output: str) -> None:
+    """Do what learn.py run --mysql says for other terminals, and then `flask seed`."""
+    seed = "seed --username ada --password correct-horse --posts 1"
+    told = re.search(r"^ +(export DATABASE_URL=\S+)$", output, re.M)
+    assert told, f"no line for other terminals:\n{tail(output)}"
+    subprocess.run(
+        f'{told[1]}; "{sys.executable}" -m flask {seed}',
+        shell=True,
+        cwd=step_folder(copy, 5),
+        env=copy.env(),
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_run_with_mysql_leaves_a_database_alone_that_is_set(copy):
+    url = "mysql+pymysql://me:secret@somewhere/mine"
+    code, out, err = copy.learn("run", "3", "--mysql", "--port", free_port(), DATABASE_URL=url)
+    assert (code, out) == (1, "")
+    assert err.startswith("DATABASE_URL is set")
+    assert len(err.splitlines()) == 1
+    assert "secret" not in err
+
+
+def test_run_with_mysql_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with pytest.raises(click.ClickException) as stopped:
+        run(STEPS[2], free_port(), with_mysql=True)
+    for words in ("sudo apt install mariadb-server", "brew install mariadb"):
+        assert words in stopped.value.message
+    assert "\n" not in stopped.value.message
 
 
 # -- redis, test, check ----------------------------------------------------------------------------

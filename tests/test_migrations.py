@@ -207,6 +207,12 @@ def test_before_the_upgrade_pages_say_what_to_do(idle_server):
     idle_server.project.flask("db", "upgrade")
     assert visitor.get("/posts/").status == 200
     assert visitor.register("ada", "a long password").status == 200
+    assert visitor.is_logged_in()
+    idle_server.project.flask("db", "downgrade", "base")
+    page = visitor.get("/posts/")
+    assert page.status == 503, f"{page} for somebody who is logged in; without tables it is 503"
+    assert "flask db upgrade" in page.words, f"{page} does not name `flask db upgrade`"
+    idle_server.forget_logs()
 
 
 def test_make_admin_finds_nobody(server):

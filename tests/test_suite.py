@@ -128,8 +128,9 @@ def test_a_skip_is_a_failure_in_ci(tmp_path):
         (["--app", "."], "need --step"),
         (["--step", "9"], "step01_hello"),
         (["--step", "3", "--app", "no-such-folder"], "no-such-folder"),
+        (["--step", "2", "--mysql"], "step 3 is the first"),
     ],
-    ids=["app alone", "unknown step", "no folder"],
+    ids=["app alone", "unknown step", "no folder", "no database"],
 )
 def test_options_that_make_no_sense_are_explained(options, message):
     run = subprocess.run(

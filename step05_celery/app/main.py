@@ -2,6 +2,7 @@
 
 from flask import Blueprint
 from flask import current_app
+from flask import g
 from flask import json
 from flask import render_template
 from flask import request
@@ -61,4 +62,6 @@ def show_error(error: HTTPException) -> Response:
 def show_database_error(error: OperationalError | ProgrammingError) -> Response:
     """Say on the page what to do next, and in the log what went wrong."""
     current_app.logger.error("The database did not do what we asked for", exc_info=error)
+    # Flask-Login asks for every page who is logged in; for this one it must not ask the database.
+    g.no_database = True
     return show_error(ServiceUnavailable(DATABASE_NOT_READY))

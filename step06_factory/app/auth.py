@@ -2,6 +2,7 @@
 
 from flask import Blueprint
 from flask import flash
+from flask import g
 from flask import render_template
 from flask_login import login_user
 from flask_login import logout_user
@@ -28,6 +29,8 @@ bp = Blueprint("auth", __name__, url_prefix="/auth")
 @login_manager.user_loader
 def load_user(session_id: str) -> User | None:
     """Find who is logged in, for current_user; None where the account is gone."""
+    if g.get("no_database"):
+        return None  # see show_database_error
     user = db.session.get(User, int(session_id.split()[0]))
     return user if user and user.get_id() == session_id else None
 

@@ -1,0 +1,71 @@
+"""Emoji and Chinese in every field, letter by letter, on every database."""
+
+import pytest
+
+from tests.support.browser import Person
+from tests.support.browser import new_name
+from tests.test_exports import run
+
+pytestmark = pytest.mark.since(3)
+
+# One, two, three and four bytes a character; joined emoji; Chinese beyond the first 65,536.
+MIXED = "Ada é 学习 𠮷𡈽 👩🏽‍💻📚"
+# The longest that the forms take, of the largest characters: 40,000 bytes.
+LONG = "📚𠮷" * 5000
+
+
+def new_person(server) -> Person:
+    person = Person(server)
+    person.username = f"{new_name('')} 学习 𠮷📚"
+    person.password = "密码📚 correct horse"
+    return person
+
+
+def test_a_name_and_a_password(server):
+    person = new_person(server)
+    page = person.register(person.username, person.password)
+    assert any(person.username in message for message in page.messages), f"{page} to a new member"
+    assert person.username in person.get("/").words
+    person.logout()
+    page = person.login(person.username, person.password)
+    assert person.is_logged_in(), f"{page}; “{person.username}” could register, but not log in"
+    assert person.username in page.words
+    person.close()
+
+
+def test_a_title_and_a_text(person, visitor):
+    number = person.write(MIXED, f"{MIXED}\n\n*{MIXED}*")
+    page = visitor.get(f"/posts/{number}")
+    assert page.heading == MIXED
+    assert page.soup.find("em", string=MIXED), f"{page} without the text as it was typed"
+    assert MIXED in visitor.get("/posts/").words
+
+
+def test_the_longest_title_and_text(person, visitor):
+    title = "📚" * 120
+    number = person.write(title, LONG)
+    page = visitor.get(f"/posts/{number}")
+    assert page.heading == title
+    assert LONG in page.words, f"{page}; 10,000 characters went in, and others came out"
+    form = person.get(f"/posts/{number}/edit")
+    assert form.soup.find("textarea").get_text().strip() == LONG
+    page = person.submit(f"/posts/{number}/edit", title=MIXED, body=LONG[::-1])
+    assert page.heading == MIXED
+    assert LONG[::-1] in page.words
+
+
+@pytest.mark.since(5)
+@pytest.mark.usefixtures("worker")
+def test_an_archive(server):
+    person = new_person(server).join()
+    bodies = {MIXED: LONG, "学习日志": MIXED}
+    for title, body in bodies.items():
+        person.write(title, body)
+    with run(person).zip() as archive:
+        texts = {
+            name: archive.read(name).decode() for name in archive.namelist() if "posts/" in name
+        }
+    for title, body in bodies.items():
+        assert [text for text in texts.values() if text.endswith(f"\n{body}\n")], f"no {title}.md"
+        assert [text for text in texts.values() if f"<h1>{title}</h1>" in text], f"no page {title}"
+    person.close()
