@@ -2,6 +2,7 @@
 
 from flask import Blueprint
 from flask import current_app
+from flask import g
 from flask import json
 from flask import render_template
 from flask import request
@@ -10,6 +11,8 @@ from sqlalchemy.exc import ProgrammingError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response
+
+from .extensions import login_manager
 
 bp = Blueprint("main", __name__)
 
@@ -61,4 +64,6 @@ def show_error(error: HTTPException) -> Response:
 def show_database_error(error: OperationalError | ProgrammingError) -> Response:
     """Say on the page what to do next, and in the log what went wrong."""
     current_app.logger.error("The database did not do what we asked for", exc_info=error)
+    # For every template Flask-Login asks the database who is logged in: for this one, nobody is.
+    g._login_user = login_manager.anonymous_user()
     return show_error(ServiceUnavailable(DATABASE_NOT_READY))
