@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from urllib.parse import quote
 from urllib.parse import urlsplit
@@ -484,6 +485,39 @@ def test_odd_forms_are_no_error_of_ours(boss, server):
     assert counts(server) == before
 
 
+@pytest.fixture
+def trigger(server: Server) -> Iterator[Callable[[str], None]]:
+    """Let the database do something else too, before it changes a post."""
+
+    def add(statement: str) -> None:
+        with server.project.sqlite() as database:
+            database.execute(f"CREATE TRIGGER t BEFORE UPDATE ON post BEGIN {statement}; END")
+
+    yield add
+    with server.project.sqlite() as database:
+        database.execute("DROP TRIGGER t")
+
+
+@pytest.mark.ours
+@pytest.mark.expects_traceback
+def test_what_the_database_says_is_not_on_the_page(boss, trigger):
+    post = boss.write("Before")
+    trigger("INSERT INTO nowhere VALUES (1)")
+    page = boss.submit(edit_path("post", post), title="After")
+    assert page.status == 503, f"{page}; the database did not do what it should"
+    assert "nowhere" not in page.text, f"{page} shows what the database answered"
+    assert "UPDATE" not in page.text, f"{page} shows SQL"
+
+
+@pytest.mark.ours
+def test_a_post_that_is_deleted_while_it_is_changed(boss, trigger):
+    post = boss.write("Before")
+    trigger("DELETE FROM post WHERE id = OLD.id")
+    page = boss.submit(edit_path("post", post), title="After")
+    assert page.status == 200
+    assert any("deleted" in message for message in page.messages), f"{page} does not say why"
+
+
 @pytest.mark.ours
 def test_what_is_in_the_address_does_not_get_into_the_links(boss):
     page = boss.get("/admin/user/?_scheme=javascript&_external=1&foo=bar")
@@ -546,10 +580,11 @@ def look():
     return numbers
 
 few = look()
-seed = ["seed", "--username", "ada", "--password", "12345678", "--posts", "2000"]
-app.test_cli_runner().invoke(args=seed, catch_exceptions=False)
+for author, posts in ("ada", "2000"), ("ben", "2"), ("cleo", "2"), ("dora", "2"):
+    seed = ["seed", "--username", author, "--password", "12345678", "--posts", posts]
+    app.test_cli_runner().invoke(args=seed, catch_exceptions=False)
 many = look()
-assert many == few, f"{few} queries with one post, {many} with 2,000"
+assert many == few, f"{few} queries with one post, {many} with many posts of four authors"
 """
 
 
