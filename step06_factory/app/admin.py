@@ -122,7 +122,7 @@ class TableView(AdminsOnly, ModelView):
             db.session.rollback()
             self.handle_view_exception(error)
         else:
-            flash(f"Deleted: {len(rows)}.", "success")
+            flash(f"Rows deleted: {len(rows)}.", "success")
 
 
 class UserView(TableView):

@@ -6,6 +6,11 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+// These links are buttons: they add a field, and the focus goes there.
+for (const link of document.querySelectorAll("a.filter")) {
+  link.addEventListener("click", (event) => event.preventDefault());
+}
+
 // Flask-Admin makes the fields of a filter without labels: each gets the name of its filter.
 const filters = document.querySelector(".filters");
 const label = () => {

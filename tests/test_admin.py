@@ -1,0 +1,666 @@
+"""The admin page: who gets in, what can be done there, and what can not."""
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from collections.abc import Iterator
+from urllib.parse import quote
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support import hostile
+from tests.support.browser import Browser
+from tests.support.browser import Page
+from tests.support.browser import Person
+from tests.support.browser import new_name
+from tests.support.browser import walk
+from tests.support.chromium import Chromium
+from tests.support.server import Server
+
+pytestmark = pytest.mark.since(4)
+
+PASSWORD = "a long password"
+TABLES = ("user", "post")
+UNKNOWN = "2000000000"
+
+# What `flask routes` says: endpoint, methods, rule.
+ROUTE = re.compile(r"^\S+ +([A-Z, ]+?) +(/admin\b\S*) *$", re.M)
+
+
+@pytest.fixture(scope="session")
+def routes(server: Server) -> list[tuple[str, str]]:
+    """Each method and path of the admin page that `flask routes` knows, but those of files."""
+    found = ROUTE.findall(server.project.flask("routes").output)
+    return [
+        (method, re.sub("<[^>]*>", "csv", rule))
+        for methods, rule in found
+        for method in methods.split(", ")
+        if "static" not in rule
+    ]
+
+
+@pytest.fixture
+def boss(admin: tuple[Person, str]) -> Iterator[Person]:
+    """The only admin there is, in a browser for this test."""
+    person = admin[0].again()
+    yield person
+    person.close()
+
+
+def send(browser: Browser, method: str, path: str, **fields: object) -> Page:
+    """Send a request as a page of the site would: with a token."""
+    fields["csrf_token"] = browser.get("/").csrf_token
+    return browser.request(method, path, data=fields if method != "GET" else None, follow=False)
+
+
+def row_of(server: Server, username: str) -> dict[str, object] | None:
+    rows = server.project.rows("SELECT * FROM user WHERE username = ?", username)
+    return rows[0] if rows else None
+
+
+def new_user(boss: Person, **fields: object) -> Person:
+    """Make a user on the admin page, and return them, not logged in."""
+    person = Person(boss.server)
+    page = boss.submit(
+        "/admin/user/new/", username=person.username, password=person.password, **fields
+    )
+    assert page.status == 200, f"{page} when a new user was sent"
+    assert row_of(boss.server, person.username), f"{page}, but there is no such user"
+    return person
+
+
+def edit_path(table: str, number: object) -> str:
+    return f"/admin/{table}/edit/?id={number}"
+
+
+def edit_user(boss: Person, person: Person, **fields: object) -> Page:
+    """Fill in the form of a user and send it."""
+    number = row_of(boss.server, person.username)["id"]
+    return boss.submit(edit_path("user", number), **fields)
+
+
+def cells(page: Page) -> list[list[str]]:
+    """What the table of a page shows, without the buttons."""
+    rows = page.soup.select("tbody tr, table.model-list > tr")
+    texts = ([td.get_text(" ", strip=True) for td in row("td")] for row in rows)
+    return [row[2:] for row in texts if len(row) > 2]
+
+
+def counts(server: Server) -> list[int]:
+    tables = [server.project.rows(f"SELECT count(*) AS n FROM {table}") for table in TABLES]
+    return [rows[0]["n"] for rows in tables]
+
+
+# Who gets in
+
+
+def test_an_admin_gets_in_and_finds_the_way_there(boss):
+    page = boss.get("/admin/")
+    assert page.status == 200, f"{page} for an admin"
+    assert page.path == "/admin/"
+    assert "/admin/" in boss.get("/").links(), "no page links an admin to the admin page"
+
+
+def test_others_find_no_link_to_it(person, visitor):
+    for browser in (person, visitor):
+        assert "/admin/" not in browser.get("/").links(), "a link that only leads to a 403"
+
+
+def test_there_are_routes_to_keep_shut(routes):
+    assert ("GET", "/admin/") in routes, f"`flask routes` knows no GET /admin/ among {routes}"
+
+
+def test_visitors_are_sent_to_the_login_from_every_route(visitor, routes):
+    for method, path in routes:
+        page = send(visitor, method, path, id="1", rowid="1", action="delete")
+        where = page.headers.get("Location", "")
+        assert page.status in (302, 303), f"{page} for a visitor who sends a {method}"
+        assert urlsplit(where).path == "/auth/login", f"{page} sends a visitor to {where}"
+
+
+def test_who_logs_in_comes_back_to_it(visitor, boss):
+    page = visitor.get("/admin/")
+    assert page.messages, f"{page}, but no message says why there is a login now"
+    page = visitor.submit_on(page, username=boss.username, password=boss.password)
+    assert page.path == "/admin/", f"{page}; after the login an admin wanted to go to /admin/"
+
+
+def test_who_is_no_admin_gets_a_403_on_every_route(person, routes, server):
+    before = counts(server)
+    for method, path in routes:
+        page = send(person, method, path, id="1", rowid="1", action="delete")
+        assert page.status == 403, f"{page} for somebody who is no admin"
+        assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+    assert counts(server) == before
+
+
+def test_without_a_token_nothing_is_done(boss, routes, server):
+    before = counts(server)
+    for method, path in routes:
+        if method == "GET":
+            continue
+        data = {"id": "1", "rowid": "1", "action": "delete", "username": "x", "password": PASSWORD}
+        page = boss.request(method, f"{path}?id=1", data=data, follow=False)
+        assert page.status == 400, f"{page}; without a CSRF token it should be 400"
+    assert counts(server) == before
+
+
+@pytest.mark.ours
+def test_who_is_an_admin_no_more_is_out_at_once(boss):
+    ada = new_user(boss, is_admin=True)
+    assert ada.login(ada.username, ada.password).status == 200
+    assert ada.get("/admin/").status == 200
+    edit_user(boss, ada, is_admin=False)
+    assert ada.get("/admin/").status == 403, "who was an admin still gets in"
+
+
+# The tables
+
+
+@pytest.mark.ours
+def test_the_posts_can_be_searched_filtered_sorted_and_paged(boss, seeded, person):
+    title = new_name("needle")
+    person.write(title)
+    for query in (f"search={title}", f"search={title[:8].upper()}+{title[8:]}", f"flt0_0={title}"):
+        found = cells(boss.get(f"/admin/post/?{query}"))
+        assert [row[1:3] for row in found] == [[title, person.username]], f"?{query} finds {found}"
+    assert len(cells(boss.get("/admin/post/"))) == 20
+    first, second = (
+        [int(row[0]) for row in cells(boss.get(f"/admin/post/?page={page}"))] for page in (0, 1)
+    )
+    assert first[0] > first[-1] > second[0], "the pages should go from the newest to the oldest"
+    author = f"search={seeded.username}"
+    titles = [row[1] for row in cells(boss.get(f"/admin/post/?{author}&sort=1"))]
+    assert titles == sorted(titles), "?sort=1 should sort by title"
+    assert len(titles) == 20
+    page = boss.get(f"/admin/post/?{author}")
+    assert "45 in all" in page.words, f"{page} does not say how many posts there are"
+    (following,) = [link["href"] for link in page.soup.select("a[rel=next]")]
+    assert seeded.username in following, "the next page forgets the search"
+
+
+@pytest.mark.ours
+def test_the_users_can_be_searched_and_filtered(boss, person):
+    found = cells(boss.get(f"/admin/user/?search={person.username}"))
+    assert [row[1:3] for row in found] == [[person.username, ""]]
+    page = boss.get("/admin/user/")
+    groups = json.loads(page.soup.find(id="filter-groups-data").get_text())
+    (arg,) = [one["arg"] for one in groups["Admin"] if one["operation"] == "equals"]
+    admins = cells(boss.get(f"/admin/user/?flt0_{arg}=1"))
+    assert [row[1:3] for row in admins] == [[boss.username, "yes"]]
+
+
+@pytest.mark.ours
+def test_a_post_can_be_changed_and_stays_its_authors(boss, person):
+    number = person.write("Before")
+    page = boss.submit(edit_path("post", number), title="  After   all ", body="one\r\ntwo\r\n")
+    assert page.path == "/admin/post/", f"{page}; after saving, back to the list"
+    assert page.messages
+    row = boss.server.project.rows("SELECT * FROM post WHERE id = ?", number)[0]
+    assert row["title"] == "After all", "a title is spelled as in the form of the site"
+    assert row["body"] == "one\ntwo", "lines end with one character"
+    assert person.username in person.get(f"/posts/{number}").words
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("text", hostile.TEXTS.values(), ids=hostile.TEXTS.keys())
+def test_any_text_as_a_title_or_a_name(boss, text):
+    name = text.format(unique=new_name("x")) if "{" in text else text
+    post = boss.write("Before")
+    for path, fields in (
+        (edit_path("post", post), {"title": name}),
+        ("/admin/user/new/", {"username": name, "password": PASSWORD}),
+    ):
+        page = boss.submit(path, **fields)
+        assert page.status == 200, f"{page} for {name[:40]!r}"
+        assert page.messages, f"{page} for {name[:40]!r}, and no message says how it went"
+        assert not page.soup.find(onerror=True), f"{page} obeys {name!r}"
+        assert not page.soup.find("script", string=lambda code: code and "alert" in code)
+    row = boss.server.project.rows("SELECT title FROM post WHERE id = ?", post)[0]
+    shown = boss.get(f"/posts/{post}")
+    assert " ".join(row["title"].split()) == shown.heading, f"{shown} for {name[:40]!r}"
+
+
+@pytest.mark.ours
+def test_a_text_that_is_too_long_is_refused(boss):
+    post = boss.write("Before")
+    for field, length in (("title", 121), ("body", 10_001)):
+        page = boss.submit(edit_path("post", post), **{field: "x" * length})
+        assert any(str(length - 1) in message for message in page.messages), f"{page}"
+    row = boss.server.project.rows("SELECT title, body FROM post WHERE id = ?", post)[0]
+    assert row["title"] == "Before"
+    assert len(row["body"]) < 100
+
+
+@pytest.mark.ours
+def test_markup_in_a_name_is_shown_as_text(boss, visitor):
+    name = f"<script>{new_name('')}</script>"
+    visitor.register(name, PASSWORD)
+    visitor.submit("/posts/new", title=name, body="text")
+    number = row_of(boss.server, name)["id"]
+    for path in ("/admin/user/", "/admin/post/", edit_path("user", number)):
+        page = boss.get(path)
+        assert page.status == 200
+        assert not page.soup.find("script", string=lambda code: code and "ada" in code)
+        assert "<script>" not in page.text.replace("<script>\n", ""), f"{page} has markup of users"
+    assert name in boss.get("/admin/user/").words
+
+
+# Users
+
+
+@pytest.mark.ours
+def test_a_new_user_can_log_in_and_the_password_is_hashed(boss, server):
+    ada = new_user(boss)
+    ada.come_back()
+    row = row_of(server, ada.username)
+    assert row["password_hash"].startswith("scrypt:")
+    assert not any(ada.password in str(value) for value in row.values())
+    assert row["is_admin"] == 0, "a new user is no admin unless the box is ticked"
+
+
+@pytest.mark.ours
+def test_no_page_shows_a_password_hash(boss, routes, server):
+    stored = row_of(server, boss.username)["password_hash"]
+    salt = stored.split("$")[1]
+    for method, path in routes:
+        if method == "GET":
+            for query in (f"?id={row_of(server, boss.username)['id']}", "?search=scrypt", ""):
+                page = boss.get(path + query)
+                shown = page.text.replace("&#36;", "$")
+                assert salt not in shown, f"{page} shows the hash of a password"
+                assert 'name="password_hash"' not in shown
+    assert cells(boss.get("/admin/user/?search=scrypt")) == [], "one can search in the hashes"
+
+
+@pytest.mark.ours
+def test_fields_that_are_not_in_the_form_are_not_taken(boss, server):
+    ada = new_user(boss)
+    before = row_of(server, ada.username)
+    forged = {"password_hash": "x", "password": "x" * 9, "name_key": "x", "id": "7", "posts": ""}
+    page = send(boss, "POST", edit_path("user", before["id"]), username=ada.username, **forged)
+    assert page.status == 302
+    assert row_of(server, ada.username) == before
+    post = ada.come_back() and boss.write("Mine")
+    send(boss, "POST", edit_path("post", post), title="t", body="b", author_id=before["id"])
+    row = server.project.rows("SELECT * FROM post WHERE id = ?", post)[0]
+    assert row["title"] == "t"
+    assert row["author_id"] != before["id"], "a post was given to somebody else"
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize(
+    ("first", "second"), hostile.SAME_NAMES.values(), ids=hostile.SAME_NAMES.keys()
+)
+def test_a_name_is_given_once(boss, first, second):
+    unique = new_name("")
+    first, second = first.format(unique=unique), second.format(unique=unique)
+    ben = new_user(boss)
+    assert boss.submit("/admin/user/new/", username=first, password=PASSWORD).status == 200
+    refused = (
+        boss.submit("/admin/user/new/", username=second, password=PASSWORD),
+        edit_user(boss, ben, username=second),
+    )
+    for page in refused:
+        assert "This name is taken. Please choose another." in page.messages, f"{page}"
+        assert page.soup.select_one("[name=username][aria-invalid=true]"), f"{page}: which field?"
+        assert not re.search(r"SQL|INSERT|UPDATE|Integrity", page.text), f"{page} shows SQL"
+    ben.come_back()
+
+
+@pytest.mark.ours
+def test_who_gets_a_new_name_logs_in_by_it(boss, visitor):
+    ada = new_user(boss)
+    old, ada_new = ada.username, new_name("Ｎｅｗ ")
+    edit_user(boss, ada, username=ada_new)
+    visitor.login(old, ada.password)
+    assert not visitor.is_logged_in(), "the old name still works"
+    visitor.login(ada_new.upper(), ada.password)
+    assert visitor.is_logged_in(), "the new name does not work in another spelling"
+    other = Browser(boss.server)
+    other.register(old, PASSWORD)
+    assert other.is_logged_in(), "the old name should be free now"
+
+
+@pytest.mark.ours
+def test_a_form_says_what_is_wrong_beside_the_field(boss):
+    page = boss.submit("/admin/user/new/", username="", password="short")
+    assert page.status == 200
+    for name in ("username", "password"):
+        field = page.soup.find("input", {"name": name})
+        assert field["aria-invalid"] == "true"
+        assert page.soup.find(id=field["aria-describedby"]).get_text(strip=True)
+    assert "short" not in page.text, "the page sends a password back"
+
+
+# Deleting
+
+
+@pytest.mark.ours
+def test_who_is_deleted_goes_with_all_that_is_theirs(boss, join, server, step):
+    ada, ben = join(), join()
+    ada.write()
+    kept = ben.write()
+    if step.worker:
+        assert ada.api("POST", "/api/exports").status == 202
+    number = row_of(server, ada.username)["id"]
+    page = boss.submit("/admin/user/", to="/admin/user/delete/", id=str(number))
+    assert page.path.startswith("/admin/user/"), f"{page}; after deleting, back to the list"
+    assert row_of(server, ada.username) is None
+    assert server.project.rows("SELECT id FROM post WHERE author_id = ?", number) == []
+    if step.worker:
+        assert server.project.rows("SELECT id FROM export WHERE owner_id = ?", number) == []
+    assert not ada.is_logged_in(), "who is deleted is still logged in"
+    assert boss.get(f"/posts/{kept}").status == 200, "posts of somebody else are gone"
+
+
+def test_who_comes_next_is_not_who_was_deleted(boss, server):
+    """SQLite gives the number of a deleted row to the next one, if it was the highest."""
+    ada = Person(server)
+    ada.submit("/auth/register", username=ada.username, password=ada.password)
+    ada.login(ada.username, ada.password, remember=True)
+    number = row_of(server, ada.username)["id"]
+    send(boss, "POST", "/admin/user/delete/", id=number)
+    assert row_of(server, ada.username) is None
+    ben = Person(server).join()
+    assert ben.is_logged_in()
+    page = ada.get("/")
+    assert ben.username not in page.words, "who was deleted is logged in as somebody else now"
+    assert not ada.is_logged_in()
+
+
+@pytest.mark.ours
+def test_several_are_deleted_at_once_or_none(boss, join, server):
+    posts = [boss.write() for _ in range(3)]
+    page = send(boss, "POST", "/admin/post/action/", action="delete", rowid=posts[:2])
+    assert page.status == 302
+    assert [boss.get(f"/posts/{number}").status for number in posts] == [404, 404, 200]
+    ada = join()
+    numbers = [row_of(server, name)["id"] for name in (ada.username, boss.username)]
+    send(boss, "POST", "/admin/user/action/", action="delete", rowid=numbers)
+    page = boss.get("/admin/user/")
+    assert any("last admin" in message for message in page.messages), f"{page}"
+    assert ada.is_logged_in(), "one of two was deleted: half an effect"
+
+
+# The last admin
+
+
+@pytest.mark.ours
+def test_the_last_admin_stays_one(boss, server):
+    number = row_of(server, boss.username)["id"]
+    attempts = {
+        "unticking the box": lambda: edit_user(boss, boss, is_admin=False),
+        "deleting": lambda: send(boss, "POST", "/admin/user/delete/", id=number),
+        "the action": lambda: send(
+            boss, "POST", "/admin/user/action/", action="delete", rowid=[number, number, UNKNOWN]
+        ),
+        "editing in the list": lambda: send(
+            boss, "POST", "/admin/user/ajax/update/", list_form_pk=number, is_admin=""
+        ),
+    }
+    for what, attempt in attempts.items():
+        page = attempt()
+        assert boss.get("/admin/").status == 200, f"{page}; {what} removed the last admin"
+        assert page.status < 500
+    page = edit_user(boss, boss, is_admin=False)
+    assert any("last admin" in message for message in page.messages), f"{page} does not say why"
+    ada = new_user(boss, is_admin=True)
+    ada.login(ada.username, ada.password)
+    assert not any("last" in message for message in edit_user(ada, ada, is_admin=False).messages)
+    assert ada.get("/admin/").status == 403, "one of two admins may go"
+
+
+@pytest.mark.one_step
+@pytest.mark.ours
+@pytest.mark.parametrize("database", ["sqlite", "mariadb"])
+def test_two_admins_who_remove_each_other_at_once(idle_server, database, request):
+    """Each takes the right from the other, at the same moment: one of them has to fail."""
+    if database == "mariadb":
+        mariadb = request.getfixturevalue("mariadb")
+        idle_server.project.env["DATABASE_URL"] = mariadb.new_database()
+    idle_server.start()
+    people = [Person(idle_server).join() for _ in range(2)]
+    numbers = (1, 2)
+    idle_server.project.flask_all(*[("make-admin", person.username) for person in people])
+    for _ in range(4):
+        tokens = [person.get("/admin/").csrf_token for person in people]
+        barrier = threading.Barrier(2)
+        pages: list[Page | None] = [None, None]
+
+        def remove(me: int, barrier=barrier, tokens=tokens, pages=pages) -> None:
+            fields = {"csrf_token": tokens[me], "username": people[1 - me].username}
+            barrier.wait(timeout=10)
+            path = edit_path("user", numbers[1 - me])
+            pages[me] = people[me].post(path, fields, follow=False)
+
+        threads = [threading.Thread(target=remove, args=[me]) for me in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=30)
+        assert sorted(page.status for page in pages) in ([200, 302], [302, 403]), f"{pages}"
+        left = [person for person in people if person.get("/admin/").status == 200]
+        assert len(left) == 1, f"{len(left)} of two admins are left after {pages}"
+        other = 1 - people.index(left[0])
+        left[0].submit(edit_path("user", numbers[other]), is_admin=True)
+
+
+# Bad input
+
+
+@pytest.mark.ours
+def test_odd_addresses_are_no_error_of_ours(boss):
+    numbers = (*hostile.BAD_NUMBERS, *hostile.BAD_PAGES, UNKNOWN, "9" * 5000, "1,2", "1&id=2")
+    for table in TABLES:
+        queries = [f"{name}={value}" for name in ("id", "page", "sort") for value in numbers]
+        queries += [f"flt0_{n}={v}" for n in (0, 7, 9, 99, "x") for v in ("", "x", "%00", "a,,b")]
+        queries += ["flt", "flt0_", "flt_0=x", "desc=x", "page_size=-1", "search=" + "a+" * 5000]
+        queries += ["search=%25%5f%00", "endpoint=x", "_method=x", "_scheme=x", "_anchor=x"]
+        for query in queries:
+            path = f"/admin/{table}/{'edit/' if query.startswith('id') else ''}"
+            page = boss.get(f"{path}?{query}")
+            assert page.status < 500, f"{page}"
+        for path in ("details/", "ajax/lookup/?name=author&query=a", "export/csv/", "export/x/"):
+            assert boss.get(f"/admin/{table}/{path}").status < 500
+
+
+@pytest.mark.ours
+def test_odd_forms_are_no_error_of_ours(boss, server):
+    before = counts(server)
+    for table in TABLES:
+        for fields in (
+            {},
+            {"id": "x", "rowid": "x", "action": "delete"},
+            {"id": "9" * 30, "rowid": ["9" * 30, "\x00", "", "1,2"], "action": "delete"},
+            {"id": UNKNOWN, "rowid": [UNKNOWN] * 3000, "action": "delete"},
+            {"id": ["1", "2"], "action": "__class__", "rowid": "1", "url": "http://[/"},
+        ):
+            for path in ("delete/", "action/", "ajax/update/", "new/", "edit/?id=x"):
+                page = send(boss, "POST", f"/admin/{table}/{path}", **fields)
+                if "url" in fields or path != "delete/" or fields.get("id") != ["1", "2"]:
+                    assert page.status < 500, f"{page} for {str(fields)[:80]}"
+    assert counts(server) == before
+
+
+@pytest.fixture
+def trigger(server: Server) -> Iterator[Callable[[str], None]]:
+    """Let the database do something else too, before it changes a post."""
+
+    def add(statement: str) -> None:
+        with server.project.sqlite() as database:
+            database.execute(f"CREATE TRIGGER t BEFORE UPDATE ON post BEGIN {statement}; END")
+
+    yield add
+    with server.project.sqlite() as database:
+        database.execute("DROP TRIGGER t")
+
+
+@pytest.mark.ours
+@pytest.mark.expects_traceback
+def test_what_the_database_says_is_not_on_the_page(boss, trigger):
+    post = boss.write("Before")
+    trigger("INSERT INTO nowhere VALUES (1)")
+    page = boss.submit(edit_path("post", post), title="After")
+    assert page.status == 503, f"{page}; the database did not do what it should"
+    assert "nowhere" not in page.text, f"{page} shows what the database answered"
+    assert "UPDATE" not in page.text, f"{page} shows SQL"
+
+
+@pytest.mark.ours
+def test_a_post_that_is_deleted_while_it_is_changed(boss, trigger):
+    post = boss.write("Before")
+    trigger("DELETE FROM post WHERE id = OLD.id")
+    page = boss.submit(edit_path("post", post), title="After")
+    assert page.status == 200
+    assert any("deleted" in message for message in page.messages), f"{page} does not say why"
+
+
+@pytest.mark.ours
+def test_what_is_in_the_address_does_not_get_into_the_links(boss):
+    page = boss.get("/admin/user/?_scheme=javascript&_external=1&foo=bar")
+    links = [link["href"] for link in page.soup("a", href=True)]
+    assert links
+    for link in links:
+        assert not link.startswith("javascript:"), f"{page} has the link {link}"
+        assert "foo" not in link, f"{page} has the link {link}"
+
+
+@pytest.mark.ours
+def test_nothing_leads_to_another_site(boss, server):
+    here = urlsplit(server.url).netloc
+    for text in hostile.ELSEWHERE:
+        target = quote(text.format(here=here), safe="")
+        for path in ("/admin/user/edit/", "/admin/post/new/"):
+            page = boss.get(f"{path}?url={target}", follow=False)
+            assert page.status < 500
+            where = hostile.host_in_browser(page.headers.get("Location", "/"), here)
+            assert where == here, f"{path}?url={target} leads to {where}"
+        for link in boss.get(f"/admin/user/new/?url={target}").soup("a", href=True):
+            assert hostile.host_in_browser(link["href"], here) == here, f"{link} on {target}"
+
+
+@pytest.mark.one_step
+def test_without_its_tables_it_says_what_to_do(own_server):
+    ada = Person(own_server).join()
+    own_server.project.flask_all(("make-admin", ada.username), ("db", "downgrade", "0001"))
+    for path in ("/admin/", "/admin/user/", "/admin/post/", "/posts/"):
+        page = ada.get(path)
+        assert page.status == 503, f"{page}; with older tables it should be 503"
+        assert "flask db upgrade" in page.words, f"{page} does not name `flask db upgrade`"
+    own_server.forget_logs()  # the log may say in full what the database answered
+
+
+# Counts the queries of some pages, with a post and with many.
+QUERIES = """
+import re
+from flask.cli import ScriptInfo
+from sqlalchemy import event
+
+app = ScriptInfo().load_app()
+client = app.test_client()
+found = re.search(r'name="csrf-token" content="([^"]*)"', client.get("/auth/login").text)
+fields = {"username": "ada", "password": "12345678", "csrf_token": found[1]}
+client.post("/auth/login", data=fields)
+queries = []
+with app.app_context():
+    engine = app.extensions["sqlalchemy"].engine
+event.listen(engine, "before_cursor_execute", lambda c, cursor, sql, *more: queries.append(sql))
+
+def look():
+    numbers = []
+    for query in "", "?page=0&sort=1", "?sort=2", "?search=day":
+        queries.clear()
+        assert client.get("/admin/post/" + query).status_code == 200
+        selects = [sql for sql in queries if "FROM post" in sql and "count(" not in sql]
+        assert selects and all("LIMIT" in sql for sql in selects), selects
+        numbers.append(len(queries))
+    return numbers
+
+few = look()
+for author, posts in ("ada", "2000"), ("ben", "2"), ("cleo", "2"), ("dora", "2"):
+    seed = ["seed", "--username", author, "--password", "12345678", "--posts", posts]
+    app.test_cli_runner().invoke(args=seed, catch_exceptions=False)
+many = look()
+assert many == few, f"{few} queries with one post, {many} with many posts of four authors"
+"""
+
+
+@pytest.mark.one_step
+@pytest.mark.ours
+def test_many_posts_take_no_more_queries(project):
+    seed = ("seed", "--username", "ada", "--password", "12345678", "--posts", "1")
+    project.flask_all(("db", "upgrade"), seed, ("make-admin", "ada"))
+    result = project.python("-c", QUERIES)
+    assert result.code == 0, str(result)
+
+
+# The pages
+
+
+@pytest.mark.ours
+def test_every_page_of_it_is_a_page_of_the_site(boss, person):
+    post = person.write()
+    pages = [
+        page
+        for _, link, page in walk(boss, "/admin/")
+        if link.startswith("/admin/") and page.is_html
+    ]
+    pages += [boss.get(edit_path("post", post)), boss.get("/admin/post/?search=nothing-like-it")]
+    assert len({urlsplit(page.url).path for page in pages}) >= 6, f"few pages: {pages}"
+    for page in pages:
+        assert page.status == 200, f"{page}"
+        assert page.soup.html.get("lang"), f"{page} has no <html lang=…>"
+        assert page.soup.title.get_text(strip=True), f"{page} has no title"
+        assert len(page.soup("h1")) == 1, f"{page} has {len(page.soup('h1'))} <h1>"
+        assert page.soup.select("nav a[href='/']"), f"{page} has no way back to the site"
+        assert page.csrf_token, f'{page} has no <meta name="csrf-token">'
+        for field in page.fields:
+            label = field.get("id") and page.soup.find("label", {"for": field["id"]})
+            assert label or field.get("aria-label"), f"{page}: {field} has no label"
+        for tag in page.soup(["script", "link", "img", "a"]):
+            address = tag.get("src") or tag.get("href") or ""
+            assert urlsplit(address).netloc == "", f"{page} needs another host: {tag}"
+            assert not address.startswith("javascript:"), f"{page}: {tag}"
+        for path in (tag["src"] for tag in page.soup("script", src=True)):
+            assert boss.get(path).status == 200, f"{page} needs {path}, which is not there"
+        inline = [script for script in page.soup("script") if not script.get("src")]
+        assert not inline, f"{page} has scripts in the HTML"
+        assert not page.soup.find(onclick=True), f"{page} has scripts in the HTML"
+
+
+@pytest.mark.one_step
+@pytest.mark.ours
+def test_it_works_in_a_browser(boss, person):
+    title = new_name("needle")
+    post = person.write(title)
+    browser = Chromium()
+    try:
+        tab = browser.reset(boss, width=360)
+        for path in ("/admin/", "/admin/user/", "/admin/user/new/", edit_path("post", post)):
+            tab.open(path)
+            wide = tab.js("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{path} is {wide} pixels too wide for a narrow screen"
+        tab.open("/admin/post/")
+        tab.click("a.filter")
+        tab.wait("document.querySelector('.filter-val')", "a filter can be added")
+        unnamed = "[...document.querySelectorAll('.filters :is(input, select)')]"
+        tab.wait(
+            f"{unnamed}.every(field => field.ariaLabel)", "the fields of the filter have names"
+        )
+        tab.press(title)
+        tab.click("#filter_form button")
+        tab.wait("location.search.includes('flt')", "the filter is sent")
+        assert tab.js("document.querySelectorAll('.action-checkbox').length") == 1
+        tab.click("button[data-question]")
+        tab.tab.switch_to.alert.dismiss()
+        assert boss.get(f"/posts/{post}").status == 200, "it was deleted though the answer was no"
+        tab.click("button[data-question]")
+        tab.tab.switch_to.alert.accept()
+        tab.wait("document.querySelector('[role=status]')", "a message says that it is deleted")
+        assert boss.get(f"/posts/{post}").status == 404
+        tab.check_logs()
+    finally:
+        browser.close()
