@@ -249,15 +249,51 @@ def test_the_bar_waits_for_redis_and_goes_on(chromium, own_server):
 # The description of the API
 
 
+def try_out(tab: Chromium, method: str, *values: str) -> str:
+    """Press “Try it out” for the first operation of a method; return the status of the answer."""
+    operation = f".opblock-{method}"
+    tab.click(f"{operation} .opblock-summary-control")
+    tab.click(f"{operation} .try-out__btn")
+    for value in values:
+        tab.click(f"{operation} .parameters input")
+        tab.press(value)
+    tab.click(f"{operation} .execute")
+    status = f"{operation} .live-responses-table tbody .response-col_status"
+    tab.wait(f"document.querySelector({status!r})", f"an answer to {method} in Swagger UI")
+    return tab.js(f"document.querySelector({status!r}).innerText").split()[0]
+
+
 def test_try_it_out_sends_the_token(tab, author):
     tab.open("/api/docs/")
-    tab.click(".opblock-post .opblock-summary-control")
-    tab.click(".try-out__btn")
-    tab.click(".execute")
-    tab.wait("document.querySelector('.live-responses-table')", "an answer in Swagger UI")
-    answer = "document.querySelector('.live-responses-table tbody .response-col_status').innerText"
-    assert tab.js(answer).split()[:1] == ["202"], f"POST /api/exports answered {tab.js(answer)}"
-    assert len(author.get("/api/exports").json()) == 1
+    assert try_out(tab, "post") == "202"
+    exports = author.get("/api/exports").json()
+    assert len(exports) == 1
+    assert try_out(tab, "delete", exports[0]["id"]) == "204"
+
+
+def test_try_it_out_tells_visitors_to_log_in(tab, author):
+    tab.reset(Browser(author.server))
+    tab.open("/api/docs/")
+    assert try_out(tab, "get") == "401"
+    tab.forget_console()  # Chromium reports the 401
+    tab.click("nav a[href*='/auth/login']")
+    tab.wait("document.querySelector('#username')", "the login form")
+    tab.click("#username")
+    tab.press(author.username, "Tab", author.password, "Enter")
+    tab.wait("location.pathname === '/api/docs/'", "the way back to the description")
+    assert try_out(tab, "get") == "200"
+
+
+def test_the_description_of_the_api_is_a_page_like_the_others(tab):
+    tab.open("/api/docs/")
+    tab.wait("document.querySelector('.opblock')", "the operations in Swagger UI")
+    page = "[document.title, document.documentElement.lang, document.querySelectorAll('h1').length]"
+    title, language, headings = tab.js(page)
+    assert title, "the page has no title"
+    assert language == "en"
+    assert headings == 1, f"{headings} headings of the first rank, after Swagger UI has started"
+    tab.click("nav a[href='/']")
+    tab.wait("location.pathname === '/'", "the way back to the site")
 
 
 # Screens

@@ -8,12 +8,12 @@ from marshmallow import Schema
 from marshmallow import fields
 from werkzeug.http import HTTP_STATUS_CODES
 
-# What apispec, which writes the description, takes as it is.
+# What goes into the description as it is.
 SPEC = {
     "info": {
-        "description": "The exports of who is logged in. [Log in](/auth/login?next=/api/docs/) "
-        "first: the API takes the cookie that the pages take. POST and DELETE need the CSRF token "
-        "too, which “Try it out” below sends by itself."
+        "description": "What the page of exports does, for programs. Each request needs the cookie "
+        "that the login sets; POST and DELETE need the CSRF token too. “Try it out” sends both by "
+        "itself, once you have logged in."
     },
     "servers": [{"url": "/"}],
     "tags": [{"name": "exports", "description": "All posts of a user as one ZIP file."}],
