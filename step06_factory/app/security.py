@@ -25,7 +25,6 @@ POLICIES = {
         "script-src": "'self' 'unsafe-inline'",
         "style-src": "'self' 'unsafe-inline'",
     },
-    "/api/docs/": STRICT | {"style-src": "'self' 'unsafe-inline'"},
 }
 
 
