@@ -59,9 +59,10 @@ def test_a_wrong_password_and_an_unknown_name_look_the_same(server, account):
     assert wrong.status == unknown.status, "the status tells which names exist"
 
 
-def test_a_wrong_password_lets_nobody_in(visitor, account):
-    for password in ("", account.password.upper(), account.password + " x"):
-        visitor.login(account.username, password)
+def test_a_wrong_password_lets_nobody_in(visitor, join):
+    person = join()
+    for password in ("", person.password.upper(), person.password + " x"):
+        visitor.login(person.username, password)
         assert not visitor.is_logged_in(), f"the password “{password}” let a visitor in"
 
 

@@ -113,7 +113,8 @@ def test_any_text_as_a_password(server, visitor, text):
 
 @of_forms
 @passwords
-def test_any_text_at_the_login(visitor, person, text):
+def test_any_text_at_the_login(visitor, join, text):
+    person = join()  # an account of its own: of one account, only so many wrong tries are taken
     for name, password in ((text, "no such password"), (person.username, text)):
         page = visitor.login(name, password)
         assert_refused(page, f"{name[:40]!r} with {password[:40]!r}")

@@ -318,7 +318,7 @@ def page(request: pytest.FixtureRequest, tab: Chromium, author: Person) -> Calla
         if request.param == "login":
             tab.open("/auth/login")
             tab.click("#username")
-            tab.press("nobody", "Tab", "wrong password", "Enter")
+            tab.press(new_name(), "Tab", "wrong password", "Enter")
             tab.wait("document.querySelector('[role=alert]')", "a message that the login failed")
         elif request.param == "exports":
             tab.open("/exports/")

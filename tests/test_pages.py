@@ -14,6 +14,7 @@ from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.browser import walk
 from tests.support.server import Server
+from tests.test_repo import Inline
 
 pytestmark = pytest.mark.since(1)
 
@@ -29,6 +30,9 @@ FETCHED = (
 )
 
 
+TABLE = "\n| left | right |\n| :- | -: |\n| 1 | 2 |\n"
+
+
 @pytest.fixture(scope="session")
 def site(server: Server, step: Step) -> list[tuple[str, str, Page]]:
     """All that a visitor gets to by links, then all that somebody with a post gets to."""
@@ -37,7 +41,7 @@ def site(server: Server, step: Step) -> list[tuple[str, str, Page]]:
     found.append(("the address bar", "/no-such-page", missing))
     if step.number >= 2:
         person = Person(server).join()
-        person.write(body="# Heading\n\nSome `code` and a list:\n\n- one\n- two\n")
+        person.write(body="# Heading\n\nSome `code` and a list:\n\n- one\n- two\n" + TABLE)
         found += walk(person)
     return found
 
@@ -87,6 +91,14 @@ def test_every_page_has_one_h1(pages):
 def test_every_page_has_a_nav(pages):
     bad = faults(pages, lambda page: page.soup.select("nav a[href]"))
     assert not bad, f"these pages have no <nav> with links in it: {bad}"
+
+
+def test_no_page_has_a_script_or_a_style_inside(site):
+    """Under a strict Content-Security-Policy, which step 6 has, they would not work."""
+    for _, _, page in site:
+        parser = Inline()
+        parser.feed(page.text if page.is_html else "")
+        assert not parser.found, f"{page}, and has, instead of a file in static/: {parser.found}"
 
 
 def test_every_field_has_a_label(pages):

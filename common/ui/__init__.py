@@ -34,6 +34,14 @@ def highlight_code(code: str, language: str, attributes: str) -> str:
         return ""
 
 
+def align_by_class(state: StateCore) -> None:
+    """Let ui.css align the cells of a table: a strict site forbids styles inside the HTML."""
+    for token in state.tokens:
+        style = str(token.attrs.pop("style", ""))
+        if style.startswith("text-align:"):
+            token.attrSet("class", style.replace("text-align:", "align-"))
+
+
 def lower_headings(state: StateCore) -> None:
     """Turn ``# Heading`` into an h2, and so on, since the page itself has the only h1."""
     for token in state.tokens:
@@ -44,6 +52,7 @@ def lower_headings(state: StateCore) -> None:
 # Raw HTML is shown as text. Images stay off: they would be fetched from other people's servers.
 parser = MarkdownIt("commonmark", {"html": False, "highlight": highlight_code})
 parser.enable("table").disable("image")
+parser.core.ruler.push("align_by_class", align_by_class)
 parser.core.ruler.push("lower_headings", lower_headings)
 
 

@@ -47,12 +47,12 @@ def create_app(config: str | type[Config] | None = None) -> Flask:
 
     app.register_blueprint(ui.bp)
     app.register_blueprint(main.bp)
+    app.register_blueprint(limits.bp)
+    app.register_blueprint(health.bp)
     app.register_blueprint(auth.bp)
     app.register_blueprint(posts.bp)
     app.register_blueprint(exports.bp)
     app.register_blueprint(commands.bp)
-    app.register_blueprint(limits.bp)
-    app.register_blueprint(health.bp)
     admin.init_app(app)
     if app.config["WECHAT_APP_ID"]:
         app.register_blueprint(wechat.bp)

@@ -45,8 +45,7 @@ def init_app(app: Flask) -> None:
     werkzeug.addFilter(is_no_request)
     werkzeug.propagate = False
     app.before_request(begin)
-    app.after_request(note_answer)
-    app.teardown_request(log_request)
+    app.after_request(log_request)
 
 
 def is_no_request(record: logging.LogRecord) -> bool:
@@ -62,21 +61,15 @@ def begin() -> None:
     request_id.set(given if trusted else uuid4().hex)
 
 
-def note_answer(response: Response) -> Response:
-    """Tell the visitor the id, so that a complaint can be found in the log."""
-    g.status = response.status_code
-    response.headers["X-Request-ID"] = request_id.get()
-    return response
-
-
-def log_request(error: BaseException | None) -> None:
-    """Write the line, when all is done: for a stream, when it has ended."""
-    # quote() leaves no line break and no colour code in the log; the query may hold a secret.
+def log_request(response: Response) -> Response:
+    """Write the line; a stream only begins now. Tell the visitor the id, in case of a complaint."""
+    # quote() leaves no line break and no colour code in the log. The query may hold a secret.
     method, path = quote(request.method), quote(request.path)
     user, milliseconds = session.get("_user_id", "-"), (perf_counter() - g.began) * 1000
     line = "%s %s %d in %d ms, user %s"
-    current_app.logger.info(line, method, path, g.status, milliseconds, user)
-    request_id.set("-")
+    current_app.logger.info(line, method, path, response.status_code, milliseconds, user)
+    response.headers["X-Request-ID"] = request_id.get()
+    return response
 
 
 @before_task_publish.connect
