@@ -73,19 +73,19 @@ def assert_refused(page: Page, browser: Browser) -> None:
 
 @for_apps
 @pytest.mark.parametrize("path", [LOGIN, CALLBACK])
-def test_without_an_app_id_there_is_no_such_login(visitor, path):
-    assert visitor.get(path).status == 404
-    for page in ("/auth/login", "/auth/register"):
-        assert LOGIN not in visitor.get(page).text, f"{page} offers what is not there"
+def test_the_routes_are_there_with_an_app_id_and_not_without(visitor, browser, path):
+    assert browser.get(path, follow=False).status == 302, "configured, and it does not redirect"
+    assert visitor.get(path).status == 404, "not configured, and it is there all the same"
 
 
 @for_apps
-def test_the_pages_for_visitors_offer_it(browser):
-    for path in ("/auth/login", "/auth/register"):
-        links = browser.get(f"{path}?next=/posts/new").links()
-        assert any(link.startswith(LOGIN) and "posts" in link for link in links), (
-            f"{path} has no link to {LOGIN} that remembers ?next="
-        )
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/register"])
+def test_the_button_is_there_with_an_app_id_and_not_without(visitor, browser, path):
+    links = browser.get(f"{path}?next=/posts/new").links()
+    assert any(link.startswith(LOGIN) and "posts" in link for link in links), (
+        f"{path} has no link to {LOGIN} that remembers ?next="
+    )
+    assert LOGIN not in visitor.get(path).text, f"{path} offers what is not there"
 
 
 @for_apps
@@ -289,6 +289,18 @@ def test_what_belongs_to_somebody_else_cannot_be_linked(visit, member):
     owner = visit()
     log_in(owner, account, nickname)
     assert nickname in owner.get("/").words, "the account in WeChat has changed hands"
+
+
+@for_apps
+@pytest.mark.ours
+def test_who_links_another_wechat_has_that_one_instead(visit, member):
+    old, new = new_name(), new_name()
+    log_in(member, old)
+    log_in(member, new)
+    for account, expected in ((new, True), (old, False)):
+        other = visit()
+        log_in(other, account, new_name("Old"))
+        assert (member.username in other.get("/").words) is expected
 
 
 # state
