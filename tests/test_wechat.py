@@ -4,6 +4,7 @@ import json
 import re
 import secrets
 import threading
+import time
 import unicodedata
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -72,19 +73,19 @@ def assert_refused(page: Page, browser: Browser) -> None:
 
 @for_apps
 @pytest.mark.parametrize("path", [LOGIN, CALLBACK])
-def test_without_an_app_id_there_is_no_such_login(visitor, path):
-    assert visitor.get(path).status == 404
-    for page in ("/auth/login", "/auth/register"):
-        assert LOGIN not in visitor.get(page).text, f"{page} offers what is not there"
+def test_the_routes_are_there_with_an_app_id_and_not_without(visitor, browser, path):
+    assert browser.get(path, follow=False).status == 302, "configured, and it does not redirect"
+    assert visitor.get(path).status == 404, "not configured, and it is there all the same"
 
 
 @for_apps
-def test_the_pages_for_visitors_offer_it(browser):
-    for path in ("/auth/login", "/auth/register"):
-        links = browser.get(f"{path}?next=/posts/new").links()
-        assert any(link.startswith(LOGIN) and "posts" in link for link in links), (
-            f"{path} has no link to {LOGIN} that remembers ?next="
-        )
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/register"])
+def test_the_button_is_there_with_an_app_id_and_not_without(visitor, browser, path):
+    links = browser.get(f"{path}?next=/posts/new").links()
+    assert any(link.startswith(LOGIN) and "posts" in link for link in links), (
+        f"{path} has no link to {LOGIN} that remembers ?next="
+    )
+    assert LOGIN not in visitor.get(path).text, f"{path} offers what is not there"
 
 
 @for_apps
@@ -227,7 +228,7 @@ def test_any_nickname_gives_a_name_and_the_second_one_another(visit, nickname):
         assert page.status == 200
         assert browser.is_logged_in(), f"{page} for the nickname {nickname!r}"
         button = browser.get("/").forms_to("/auth/logout")[0].get_text(" ", strip=True)
-        names.append(button.removeprefix("Log out "))
+        names.append(button.removeprefix("Log out").strip())
     assert names[0] != names[1]
     for name in names:
         assert 1 <= len(name) <= 30, f"the nickname {nickname!r} became {name!r}"
@@ -290,6 +291,18 @@ def test_what_belongs_to_somebody_else_cannot_be_linked(visit, member):
     assert nickname in owner.get("/").words, "the account in WeChat has changed hands"
 
 
+@for_apps
+@pytest.mark.ours
+def test_who_links_another_wechat_has_that_one_instead(visit, member):
+    old, new = new_name(), new_name()
+    log_in(member, old)
+    log_in(member, new)
+    for account, expected in ((new, True), (old, False)):
+        other = visit()
+        log_in(other, account, new_name("Old"))
+        assert (member.username in other.get("/").words) is expected
+
+
 # state
 
 
@@ -307,11 +320,13 @@ def test_a_wrong_state_logs_nobody_in(browser, state):
 @for_apps
 def test_a_link_from_somebody_else_logs_nobody_in(visit):
     """Or people would be in the account of who sent the link, and write their posts there."""
-    sender, victim = visit(), visit()
+    sender = visit()
     path = answer(sender, to_wechat(sender), new_name())
-    assert_refused(victim.get(path), victim)
-    to_wechat(victim)
-    assert_refused(victim.get(path), victim)
+    for link in (path, path.partition("&state=")[0], re.sub("state=.*", "state=", path)):
+        victim = visit()
+        assert_refused(victim.get(link), victim)
+        to_wechat(victim)
+        assert_refused(victim.get(link), victim)
 
 
 @for_apps
@@ -376,8 +391,9 @@ def test_next_leads_to_this_site_only(wechat, browser, target):
 def test_who_refuses_is_not_logged_in(browser):
     page = log_in(browser, new_name(), answer="refuse", path=f"{LOGIN}?next=/posts/new")
     assert_refused(page, browser)
-    page = browser.get("/auth/login?next=/posts/new")
-    assert any("posts" in link for link in page.links() if link.startswith(LOGIN))
+    assert any("posts" in link for link in page.links() if link.startswith(LOGIN)), (
+        f"{page}; who tries again should still come to the page that was wanted"
+    )
 
 
 @for_apps
@@ -400,8 +416,11 @@ QUICK = [fault for fault in FAULTS if not fault.endswith(("timeout", "half-emoji
 @pytest.mark.parametrize("fault", [*QUICK, SLOW])
 def test_a_fault_of_wechat_is_a_message(wechat, browser, fault):
     wechat.web_log.news()
+    began = time.monotonic()
     page = log_in(browser, new_name(), fault=fault)
+    waited = time.monotonic() - began
     assert_refused(page, browser)
+    assert waited < 12, f"the page came after {waited:.0f} s; give requests.get a timeout"
     log = wechat.web_log.news()
     assert "Traceback" not in log, tail(log)
     assert wechat.web.running
