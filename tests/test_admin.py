@@ -356,6 +356,7 @@ def test_who_is_deleted_goes_with_all_that_is_theirs(boss, join, server, step):
     assert boss.get(f"/posts/{kept}").status == 200, "posts of somebody else are gone"
 
 
+@pytest.mark.ours
 def test_who_comes_next_is_not_who_was_deleted(boss, server):
     """SQLite gives the number of a deleted row to the next one, if it was the highest."""
     ada = Person(server)
@@ -543,6 +544,7 @@ def test_nothing_leads_to_another_site(boss, server):
 
 
 @pytest.mark.one_step
+@pytest.mark.ours
 def test_without_its_tables_it_says_what_to_do(own_server):
     ada = Person(own_server).join()
     own_server.project.flask_all(("make-admin", ada.username), ("db", "downgrade", "0001"))
@@ -656,6 +658,7 @@ def test_it_works_in_a_browser(boss, person):
         assert tab.js("document.querySelectorAll('.action-checkbox').length") == 1
         tab.click("button[data-question]")
         tab.tab.switch_to.alert.dismiss()
+        tab.js("new Promise(done => setTimeout(done, 300))")
         assert boss.get(f"/posts/{post}").status == 200, "it was deleted though the answer was no"
         tab.click("button[data-question]")
         tab.tab.switch_to.alert.accept()
