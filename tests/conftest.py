@@ -112,28 +112,47 @@ def range_of(steps: tuple[int, int]) -> range:
 TIMED = {"test_browser", "test_cancelling", "test_crashes", "test_learn", "test_streams"}
 
 
+# What --mysql leaves out: the database makes no difference there, or is MariaDB anyhow.
+NOT_ON_MYSQL = {
+    "test_big.py": "memory and time of the app; test_mysql.py has a large archive",
+    "test_browser.py": "what the browser does with the pages",
+    "test_machines.py": "takes a MariaDB itself",
+    "test_csrf.py": "what the app refuses before it asks the database",
+    "test_mysql.py": "takes a MariaDB itself",
+    "test_redirects.py": "where a login leads",
+    "test_outages.py": "Redis goes away",
+    "test_crashes.py::test_workers_die_in_the_middle": "mostly waits for Celery and Redis",
+    "test_crashes.py::test_a_worker_that_was_never_started": "waits for Celery and Redis",
+}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.option.held_to:
         for item in items:
             if item.get_closest_marker("slow") or item.path.stem in TIMED:
                 item.add_marker(pytest.mark.flaky(reruns=1))  # measure again before it counts
     option = config.option
-    if not option.step and not option.mysql:
-        return
 
     def wanted(item: pytest.Item) -> bool:
+        if option.mysql and any(name in item.nodeid for name in NOT_ON_MYSQL):
+            return False
+        if not option.mysql and item.get_closest_marker("only_on_mysql"):
+            return False
+        if not option.mysql and not option.step:
+            return True
         call = getattr(item, "callspec", None)
         if call is None or not isinstance(call.params.get("step"), Step):
             return False  # about the repo, or about other steps
-        marks = {mark.name for mark in item.iter_markers()}
-        return not ((option.app and "ours" in marks) or (option.mysql and "not_on_mysql" in marks))
+        return not (option.app and item.get_closest_marker("ours"))
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = filter(wanted, items)
 
 
 # Their tests start steps of their own, so each of these files is a group.
-OWN_GROUP = re.compile(r"tests/test_(?:outages|crashes|cancelling|streams|crowds|machines|big)\.py")
+OWN_GROUP = re.compile(
+    r"tests/test_(?:outages|crashes|cancelling|streams|crowds|machines|mysql|big)\.py"
+)
 
 
 class ByStep(LoadScopeScheduling):
