@@ -121,6 +121,20 @@ def range_of(steps: tuple[int, int]) -> range:
 TIMED = {"test_browser", "test_cancelling", "test_crashes", "test_learn", "test_streams"}
 
 
+# What --mysql leaves out: the database makes no difference there, or is MariaDB anyhow.
+NOT_ON_MYSQL = {
+    "test_big.py": "memory and time of the app; test_mysql.py has a large archive",
+    "test_browser.py": "what the browser does with the pages",
+    "test_machines.py": "takes a MariaDB itself",
+    "test_csrf.py": "what the app refuses before it asks the database",
+    "test_mysql.py": "takes a MariaDB itself",
+    "test_redirects.py": "where a login leads",
+    "test_outages.py": "Redis goes away",
+    "test_crashes.py::test_workers_die_in_the_middle": "mostly waits for Celery and Redis",
+    "test_crashes.py::test_a_worker_that_was_never_started": "waits for Celery and Redis",
+}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.option.held_to:
         for item in items:
@@ -129,15 +143,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     option = config.option
     if option.numprocesses or hasattr(config, "workerinput"):
         items.sort(key=lambda item: urgency(item.nodeid))
-    if not option.step and not option.mysql:
-        return
 
     def wanted(item: pytest.Item) -> bool:
+        if option.mysql and any(name in item.nodeid for name in NOT_ON_MYSQL):
+            return False
+        if not option.mysql and item.get_closest_marker("only_on_mysql"):
+            return False
+        if not option.mysql and not option.step:
+            return True
         call = getattr(item, "callspec", None)
         if call is None or not isinstance(call.params.get("step"), Step):
             return False  # about the repo, or about other steps
-        marks = {mark.name for mark in item.iter_markers()}
-        return not ((option.app and "ours" in marks) or (option.mysql and "not_on_mysql" in marks))
+        return not (option.app and item.get_closest_marker("ours"))
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = filter(wanted, items)
@@ -146,7 +163,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 # These mostly wait, for what comes back after some seconds: all by one process, beside the others.
 WAITING = ("test_outages", "test_crashes", "test_cancelling", "test_streams")
 # These start steps of their own, or take their time, so each of these files is a group.
-OWN_GROUP = ("test_big", "test_browser", "test_crowds", "test_factory", "test_machines")
+OWN_GROUP = (
+    "test_browser",
+    "test_big",
+    "test_crowds",
+    "test_production",
+    "test_machines",
+    "test_mysql",
+    "test_factory",
+)
 # The longest come first. What is in no group (None) fills the gaps.
 GROUPS = ("waiting", "step6", "step5", *OWN_GROUP, "test_suite", "step4", "step3", "step2", None)
 
