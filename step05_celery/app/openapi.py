@@ -1,5 +1,6 @@
 """What the description of the API says beside its routes: who may call them, errors, examples."""
 
+from copy import deepcopy
 from typing import Any
 
 from flask import Flask
@@ -139,6 +140,7 @@ class DescribedApi(Api):
 
     def init_app(self, app: Flask, **options: Any) -> None:
         """Bind to the app."""
-        super().init_app(app, spec_kwargs=SPEC, **options)
+        # A copy, since apispec writes into what it gets.
+        super().init_app(app, spec_kwargs=deepcopy(SPEC), **options)
         # It describes how a list is cut into pages, and none of our lists is.
         self.spec.components.schemas.pop("PaginationMetadata", None)
