@@ -142,6 +142,7 @@ def test_every_answer_has_the_promised_shape(big):
         assert 0 <= answer["current"] <= answer["total"], answer
         assert 0 <= answer["percent"] <= 100, answer
         assert answer["message"], f"no message for people: {answer}"
+        assert not answer["message"].startswith("0 of"), f"a message that says nothing: {answer}"
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d", answer["created_at"]), answer
         ready = answer["state"] == "SUCCESS"
         assert bool(answer["archive_url"]) == ready, f"archive_url does not fit the state: {answer}"

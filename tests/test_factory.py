@@ -50,6 +50,12 @@ def is_known(client):
     page = fill_in(client, "/auth/login", **person)
     return "/auth/logout" in page.text
 
+def describes_it(app):
+    return "ONLY_HERE" in app.test_client().get("/api/openapi.json").text
+
+for api in apps[0].extensions.get("flask-smorest", {"apis": {}})["apis"].values():
+    api["ext_obj"].spec.components.schema("ONLY_HERE", {})
+
 print(json.dumps({
     "same": apps[0] is apps[1],
     "testing": [app.testing for app in apps],
@@ -59,6 +65,7 @@ print(json.dumps({
     "settings": ["ONLY_HERE" in app.config for app in apps],
     "globals": ["ONLY_HERE" in app.jinja_env.globals for app in apps],
     "routes": [client.get("/only-here").status_code for client in clients],
+    "descriptions": [describes_it(app) for app in apps],
 }))
 """
 
@@ -90,6 +97,11 @@ def test_two_apps_share_nothing(two_apps, what):
 
 def test_a_route_of_one_app_is_not_in_the_other(two_apps):
     assert two_apps["routes"] == [200, 404]
+
+
+@pytest.mark.ours
+def test_the_description_of_one_app_is_not_that_of_the_other(two_apps):
+    assert two_apps["descriptions"] == [True, False]
 
 
 def test_an_app_for_tests_leaves_the_real_data_alone(two_apps):

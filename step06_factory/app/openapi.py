@@ -1,5 +1,6 @@
 """What the description of the API says beside its routes: who may call them, errors, examples."""
 
+from copy import deepcopy
 from typing import Any
 
 from flask import Flask
@@ -92,16 +93,27 @@ EXAMPLES = {
     example["state"]: {"value": example} for example in (WAITING, RUNNING, FINISHED, CANCELLED)
 }
 
-# When an error comes, and an example of its message.
+# When an error comes.
 ERRORS = {
-    400: ("The CSRF token is missing or wrong.", "The CSRF token is missing."),
-    401: ("Nobody is logged in.", "Please log in first."),
-    404: ("No export has this id, or it is not yours.", "You have no export with this id."),
-    409: ("It has no archive, or not yet.", "This export has no archive, or not yet."),
-    413: ("The body is too large. None is needed.", "The data value transmitted exceeds …"),
-    429: ("Too many exports are under way.", "You have 3 exports under way. Please wait …"),
-    500: ("A mistake of ours.", "The server encountered an internal error …"),
-    503: ("Database or Redis do not answer.", "Exports cannot start right now. Please try …"),
+    400: "The CSRF token is missing or wrong.",
+    401: "Nobody is logged in.",
+    404: "There is no such export, or it is not yours.",
+    409: "There is no archive, or not yet.",
+    413: "The body is too large. None is needed.",
+    429: "Too many exports are under way.",
+    500: "We made a mistake.",
+    503: "Database or Redis do not answer.",
+}
+# What its message may be.
+MESSAGES = {
+    400: "The CSRF token is missing.",
+    401: "Please log in first.",
+    404: "You have no export with this id.",
+    409: "This export has no archive, or not yet.",
+    413: "The data value transmitted exceeds the capacity limit.",
+    429: "You have 3 exports under way. Please wait for one of them.",
+    500: "The server encountered an internal error and was unable to complete your request.",
+    503: "Exports cannot start right now. Please try again in a minute.",
 }
 
 
@@ -115,9 +127,8 @@ class ErrorSchema(Schema):
 
 def describe_error(code: int) -> dict[str, Any]:
     """Return what the description says of an error: when it comes, its form, an example."""
-    when, message = ERRORS[code]
-    example = {"code": code, "status": HTTP_STATUS_CODES[code], "message": message}
-    return {"description": when, "schema": ErrorSchema, "example": example}
+    example = {"code": code, "status": HTTP_STATUS_CODES[code], "message": MESSAGES[code]}
+    return {"description": ERRORS[code], "schema": ErrorSchema, "example": example}
 
 
 class DescribedApi(Api):
@@ -129,6 +140,7 @@ class DescribedApi(Api):
 
     def init_app(self, app: Flask, **options: Any) -> None:
         """Bind to the app."""
-        super().init_app(app, spec_kwargs=SPEC, **options)
+        # A copy, since apispec writes into what it gets.
+        super().init_app(app, spec_kwargs=deepcopy(SPEC), **options)
         # It describes how a list is cut into pages, and none of our lists is.
         self.spec.components.schemas.pop("PaginationMetadata", None)
