@@ -65,7 +65,8 @@ def log_request(response: Response) -> Response:
     """Write the line; a stream only begins now. Tell the visitor the id, in case of a complaint."""
     # quote() leaves no line break and no colour code in the log. The query may hold a secret.
     method, path = quote(request.method), quote(request.path)
-    user, milliseconds = session.get("_user_id", "-"), (perf_counter() - g.began) * 1000
+    milliseconds = (perf_counter() - g.began) * 1000
+    user = session.get("_user_id", "-").partition(" ")[0]
     line = "%s %s %d in %d ms, user %s"
     current_app.logger.info(line, method, path, response.status_code, milliseconds, user)
     response.headers["X-Request-ID"] = request_id.get()

@@ -1,0 +1,516 @@
+"""Fit for production: what a server on the internet needs, and what its people may rely on."""
+
+import importlib.util
+import json
+import re
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import psutil
+import pytest
+import requests
+from requests.cookies import RequestsCookieJar
+
+from tests.support.browser import Browser
+from tests.support.browser import Page
+from tests.support.browser import Person
+from tests.support.browser import new_name
+from tests.support.faults import send_signal
+from tests.support.processes import Process
+from tests.support.processes import free_port
+from tests.support.processes import wait_until
+from tests.support.project import Project
+from tests.support.server import FLASK_RUN
+from tests.support.server import Server
+from tests.test_exports import run
+from tests.test_factory import GUNICORN
+from tests.test_factory import KEY
+
+pytestmark = pytest.mark.since(6)
+
+HOST = "study.example"
+HEADERS = {
+    "Content-Security-Policy": r"default-src 'none'|default-src 'self'",
+    "X-Content-Type-Options": r"nosniff",
+    "Referrer-Policy": r"same-origin|strict-origin|strict-origin-when-cross-origin",
+    "Strict-Transport-Security": r"max-age=\d{7,}",
+}
+# Tries with a wrong password, after which a page that limits them has said so.
+MANY = 30
+# Seconds: a page while Redis hangs; until a stream ends whose server has been told to stop.
+PATIENCE = 4
+SOON = 10
+
+
+class Jar(RequestsCookieJar):
+    """Sends cookies over HTTP that are for HTTPS: we have no certificate here."""
+
+    def set_cookie(self, cookie, *args: object, **options: object):
+        cookie.secure = False
+        return super().set_cookie(cookie, *args, **options)
+
+
+class Visitor(Person):
+    """Somebody who comes through a proxy, from an address of their own."""
+
+    def __init__(self, server: Server, address: str = "") -> None:
+        super().__init__(server)
+        self.http.cookies = Jar()
+        self.http.headers["X-Forwarded-For"] = address or f"2001:db8:{uuid4().hex[:4]}::1"
+
+    def try_to_log_in(self, name: str, password: str = "not the password") -> Page:
+        return self.login(name, password)
+
+    def until_refused(self, name: str) -> Page:
+        """Try one wrong password after the other until the server has had enough."""
+        for _ in range(MANY):
+            if (page := self.try_to_log_in(name)).status == 429:
+                return page
+        raise AssertionError(f"{MANY} wrong passwords, and {page}: 429 was expected")
+
+
+@pytest.fixture(scope="session")
+def production(server: Server) -> Iterator[Server]:
+    """The step with APP_CONFIG=production at gunicorn, behind one proxy: the tests play it."""
+    if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
+        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+    settings = {
+        "APP_CONFIG": "production",
+        "SECRET_KEY": KEY,
+        "DATABASE_URL": f"sqlite:///{server.project.database}",
+        "TRUSTED_HOSTS": f"127.0.0.1,{HOST}",
+        "TRUSTED_PROXIES": "1",
+    }
+    with server.beside((*GUNICORN, "--workers", "1"), **settings) as gunicorn:
+        page = Browser(gunicorn).get("/healthz")
+        assert page.status == 200, f"{page}; where all is well it should be 200"
+        yield gunicorn
+
+
+@pytest.fixture
+def guest(production: Server) -> Iterator[Visitor]:
+    visitor = Visitor(production)
+    yield visitor
+    visitor.close()
+
+
+@pytest.fixture(scope="session")
+def member(production: Server) -> Visitor:
+    """Somebody with an account, who is logged in."""
+    return Visitor(production).join()
+
+
+# Settings
+
+
+def test_production_says_what_is_missing_and_makes_nothing_up(project):
+    result = project.try_flask("db", "upgrade", APP_CONFIG="production")
+    assert result.code != 0, "production works without SECRET_KEY and DATABASE_URL"
+    for name in ("SECRET_KEY", "DATABASE_URL"):
+        named = [line for line in result.output.splitlines() if name in line]
+        assert len(named) == 1, f"one line should say that {name} is missing. {result}"
+    assert "Traceback" not in result.output, str(result)
+    made = [path.name for path in project.folder.glob("instance/*")]
+    assert not made, f"production has made {made}: a key, or a database, that nobody asked for"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SECRET_KEY", "x" * 31), ("TRUSTED_PROXIES", "many"), ("TRUSTED_PROXIES", "-1")],
+)
+def test_production_refuses_a_bad_setting(project, name, value):
+    good = {"APP_CONFIG": "production", "SECRET_KEY": KEY, "DATABASE_URL": "sqlite:///p.db"}
+    result = project.try_flask("routes", **good | {name: value})
+    assert result.code != 0, f"{name}={value} is taken"
+    assert name in result.output, f"it does not say what is wrong. {result}"
+    assert "Traceback" not in result.output, f"one clear line would do. {result}"
+
+
+# Headers and cookies
+
+
+def check_headers(page: Page) -> None:
+    for name, pattern in HEADERS.items():
+        value = page.headers.get(name, "")
+        assert re.search(pattern, value), f"{page} has {name}: {value!r}; {pattern!r} was expected"
+    policy = page.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy, f"{page} can be put into a frame: {policy}"
+    assert "unsafe" not in policy, f"{page} lets scripts or styles inside the HTML work: {policy}"
+
+
+def test_every_answer_has_the_headers_that_make_a_browser_careful(production, member, guest):
+    post = member.write()
+    icon = next(tag["href"] for tag in member.get("/").soup("link") if "icon" in tag["rel"])
+    age = member.get(icon).headers["ETag"]
+    pages = [guest.get(path) for path in ("/", "/posts/", f"/posts/{post}", "/auth/login", icon)]
+    pages += [guest.get(icon, headers={"If-None-Match": age})]
+    pages += [guest.get(path, follow=False) for path in ("/posts", "/posts/new", "/no-such-page")]
+    pages += [guest.get("/api/exports"), guest.get("/api/docs/"), guest.get("/healthz")]
+    pages += [guest.post("/auth/logout"), member.get("/exports/"), guest.request("PUT", "/about")]
+    seen = {page.status for page in pages}
+    assert {200, 302, 304, 308, 400, 401, 404, 405} <= seen, f"not all kinds of answers: {seen}"
+    for page in pages:
+        check_headers(page)
+
+
+def test_the_cookies_are_for_https_and_for_us_alone(production, member):
+    visitor = Visitor(production)
+    page = visitor.submit(
+        "/auth/login",
+        follow=False,
+        username=member.username,
+        password=member.password,
+        remember=True,
+    )
+    cookies = page.response.raw.headers.getlist("Set-Cookie")
+    assert len(cookies) >= 2, f"a session and “remember” were expected: {cookies}"
+    for cookie in cookies:
+        for word in ("Secure", "HttpOnly", "SameSite=Lax"):
+            assert word.lower() in cookie.lower(), f"a cookie is not {word}: {cookie}"
+
+
+# The proxy in front
+
+
+def test_what_the_proxy_says_counts(guest):
+    page = guest.get(
+        "/posts",
+        follow=False,
+        headers={"X-Forwarded-Proto": "https", "X-Forwarded-Host": HOST},
+    )
+    assert page.headers["Location"] == f"https://{HOST}/posts/"
+
+
+def test_without_a_proxy_nobody_is_believed(visitor):
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "e.x", "X-Request-ID": "e" * 20}
+    page = visitor.get("/posts", follow=False, headers=headers)
+    assert page.headers["Location"].removeprefix(visitor.server.url) == "/posts/", (
+        "a header of the visitor decides where a redirect leads"
+    )
+    assert page.headers.get("X-Request-ID", "") != "e" * 20, "a visitor writes into our log"
+
+
+@pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])
+def test_another_host_is_refused(guest, header):
+    for path in ("/", "/posts/", "/api/exports", "/no-such-page"):
+        page = guest.get(path, headers={header: "e.x"})
+        assert page.status == 400, f"{page}, though this is not the site e.x"
+        check_headers(page)
+    assert guest.get("/", headers={header: HOST}).status == 200
+
+
+# Too much
+
+
+@pytest.mark.parametrize("path", ["/posts/new", "/auth/login", "/api/exports"])
+def test_a_request_that_is_too_large_is_refused_with_a_page(member, path):
+    page = member.post(path, {"body": "x" * 3_000_000})
+    assert page.status == 413, f"{page}; 3 MB in a form are too much"
+    text = page.words if page.is_html else page.json()["message"]
+    assert "too much" in text.lower() or "too large" in text.lower(), f"{page} says only: {text}"
+    check_headers(page)
+
+
+def test_the_longest_post_is_not_too_large(member):
+    number = member.write("Long", "😀" * 10_000)
+    assert member.get(f"/posts/{number}").heading == "Long"
+
+
+# Logins
+
+
+def test_who_tries_passwords_has_to_wait(guest, member):
+    page = guest.until_refused(member.username)
+    seconds = page.headers.get("Retry-After", "")
+    assert re.fullmatch(r"[1-9]\d*", seconds), f"{page} has Retry-After: {seconds!r}"
+    numbers = [int(number) for number in re.findall(r"\d+", page.words)]
+    assert int(seconds) in numbers, f"{page} does not say how long to wait: {page.words}"
+    assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+    page = guest.try_to_log_in(f"  {member.username.upper()} ")
+    assert page.status == 429, f"{page}; another spelling of the name is the same name"
+    page = guest.try_to_log_in(member.username, member.password)
+    assert page.status == 429, f"{page}; who guesses right in the end must have to wait too"
+    assert not guest.is_logged_in()
+
+
+def test_nobody_can_lock_others_out(production, guest, member):
+    guest.until_refused(member.username)
+    owner = Visitor(production)
+    page = owner.try_to_log_in(member.username, member.password)
+    assert owner.is_logged_in(), f"{page}; whoever knows a name can lock its owner out"
+    page = guest.try_to_log_in(new_name())
+    assert page.status == 200, f"{page}; another name from the same address, one try"
+
+
+def test_a_visitor_with_a_network_of_addresses_is_one_visitor(production, member):
+    network = f"2001:db8:1:{uuid4().hex[:4]}"
+    guests = [Visitor(production, f"{network}::{number:x}") for number in range(1, 13)]
+    pages = [guest.try_to_log_in(member.username) for guest in guests]
+    assert pages[-1].status == 429, "with IPv6 anybody has as many addresses as there are tries"
+
+
+def test_one_address_cannot_try_all_names(production):
+    guest = Visitor(production)
+    for number in range(150):
+        token = guest.get("/auth/login").csrf_token
+        # Without a password no time is lost with checking it.
+        fields = {"username": f"name{number}", "password": "", "csrf_token": token}
+        if (page := guest.post("/auth/login", fields)).status == 429:
+            return
+    raise AssertionError(f"150 names were tried from one address, and {page}")
+
+
+def test_tries_at_the_same_moment_are_counted_too(production, member):
+    guest = Visitor(production)
+    token = guest.get("/auth/login").csrf_token
+    fields = {"username": member.username, "password": "wrong", "csrf_token": token}
+    pages: list[Page] = []
+    threads = [
+        threading.Thread(target=lambda: pages.append(guest.post("/auth/login", fields)))
+        for _ in range(MANY)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = [page for page in pages if page.status != 429]
+    one_by_one = Visitor(production)
+    limit = 0
+    while one_by_one.try_to_log_in(member.username).status != 429:
+        limit += 1
+    assert len(taken) <= limit, f"{len(taken)} of {MANY} at once were checked; {limit} are allowed"
+
+
+def test_the_right_password_costs_nothing(production, member):
+    address = f"2001:db8:2:{uuid4().hex[:4]}::1"
+    for number in range(12):
+        visitor = Visitor(production, address)
+        page = visitor.try_to_log_in(member.username, member.password)
+        assert visitor.is_logged_in(), f"login {number + 1} with the right password: {page}"
+
+
+def test_an_unknown_name_takes_as_long_as_a_wrong_password(production, member):
+    def seconds(name: str) -> float:
+        visitor = Visitor(production)
+        form = visitor.get("/auth/login")
+        return visitor.submit_on(
+            form, username=name, password="wrong"
+        ).response.elapsed.total_seconds()
+
+    wrong, unknown = [], []
+    for _ in range(7):
+        wrong.append(seconds(member.username))
+        unknown.append(seconds(new_name()))
+    ratio = statistics.median(unknown) / statistics.median(wrong)
+    assert 0.5 < ratio < 2, (
+        f"an unknown name takes {ratio:.2f} times as long: the time tells which names exist"
+    )
+
+
+@contextmanager
+def hanging(process: Process) -> Iterator[None]:
+    """Stop a program where it is: connections are taken, and nothing is answered."""
+    send_signal(process, "SIGSTOP")
+    try:
+        yield
+    finally:
+        send_signal(process, "SIGCONT")
+
+
+def test_who_has_an_account_gets_in_while_redis_hangs(production, member):
+    visitor = Visitor(production)
+    form = visitor.get("/auth/login")
+    with hanging(production.redis):
+        page = visitor.submit_on(form, username=member.username, password=member.password)
+        took = page.response.elapsed.total_seconds()
+        assert visitor.is_logged_in(), f"{page}; without Redis nobody can log in"
+        assert took < PATIENCE, f"{page} took {took:.1f} s"
+        health = visitor.get("/healthz")
+        took = health.response.elapsed.total_seconds()
+        assert health.status == 503, f"{health}, while Redis hangs"
+        assert took < PATIENCE, f"{health} took {took:.1f} s"
+        answers = health.json()
+        assert answers["database"] == "ok", answers
+        assert answers["redis"] != "ok", answers
+    wait_until(lambda: visitor.get("/healthz").status == 200, "/healthz is well again")
+
+
+# Health
+
+
+def test_healthz_says_what_is_away_and_nothing_else(server):
+    port = free_port()
+    away = {
+        "REDIS_URL": f"redis://:secret-word@127.0.0.1:{port}/0",
+        "DATABASE_URL": "sqlite:////no-such-folder/no.db",
+    }
+    with server.beside(FLASK_RUN, **away) as broken:
+        page = Browser(broken).get("/healthz")
+        assert page.status == 503, f"{page}, though nothing is there"
+        answers = page.json()
+        assert set(answers) == {"database", "redis"}, answers
+        assert "ok" not in answers.values(), answers
+        for secret in ("secret-word", "no-such-folder", str(port), "Error", "Traceback"):
+            assert secret not in page.text, f"/healthz tells everybody: {page.text}"
+        assert "Set-Cookie" not in page.headers
+    assert "secret-word" not in broken.web.output, "a password is in the log"
+    server.forget_logs()
+
+
+# The log
+
+
+def request_lines(server: Server, word: str) -> list[str]:
+    return [line for line in server.web.output.splitlines() if word in line]
+
+
+def test_each_request_is_a_line_of_the_log(production, guest, member):
+    mark = uuid4().hex
+    page = guest.get(f"/hello/{mark}?greeting=hidden-{mark}")
+    lines = request_lines(production, mark)
+    assert len(lines) == 1, f"one line was expected:\n{lines}"
+    given = page.headers.get("X-Request-ID", "")
+    assert re.fullmatch(r"[\w.-]{8,64}", given), f"{page} has X-Request-ID: {given!r}"
+    for part in ("GET", f"/hello/{mark}", " 200 ", given):
+        assert part in lines[0], f"the line has no {part!r}: {lines[0]}"
+    assert "hidden" not in lines[0], f"what is in a query is nobody else's business: {lines[0]}"
+    member.get(f"/{mark}-2")
+    mine, other = request_lines(production, f"{mark}-2")[0], lines[0]
+    assert " 404 " in mine, mine
+    assert mine.split()[-1] != other.split()[-1], f"it does not say who it was: {mine}"
+
+
+def test_a_request_keeps_the_id_that_the_proxy_gives_it(production, guest):
+    given = uuid4().hex
+    assert guest.get("/about", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
+    assert len(request_lines(production, given)) == 1
+    for bad in ("short", "x" * 200, "a b c d e f g", "<script>alert(1)", "é" * 10):
+        page = guest.get("/about", headers={"X-Request-ID": bad})
+        assert page.status == 200, page
+        assert page.headers["X-Request-ID"] != bad, f"the id {bad!r} went into the log"
+
+
+def test_nobody_writes_lines_of_their_own_into_the_log(production, guest):
+    mark = uuid4().hex
+    guest.get(f"/hello/{mark}%0A%0D%1b%5B31m%E2%80%A8{mark}")
+    lines = request_lines(production, mark)
+    assert len(lines) == 1, f"a line break in the address makes lines of its own: {lines}"
+    assert lines[0].isprintable(), f"colours in the address go into the log: {lines[0]!r}"
+
+
+def test_the_log_of_the_worker_has_the_id_of_the_request(server, member, worker):
+    given = uuid4().hex
+    member.http.headers["X-Request-ID"] = given
+    try:
+        export = run(member)
+    finally:
+        del member.http.headers["X-Request-ID"]
+    number = export.path.rpartition("/")[2]
+    wait_until(
+        lambda: [
+            line
+            for line in server.worker.output.splitlines()
+            if given in line and number in line and "succeeded" in line
+        ],
+        f"the worker's line that the task succeeded has the id {given} of the request",
+    )
+
+
+# Restarts
+
+
+class Stream:
+    """An open stream of events, as a browser has it."""
+
+    def __init__(self, person: Person, path: str) -> None:
+        url = f"{person.server.url}{path}/events"
+        self.answer = person.http.get(url, stream=True, timeout=20)
+        self.lines = self.answer.iter_lines(chunk_size=1)
+        assert self.answer.status_code == 200, f"GET {path}/events is {self.answer.status_code}"
+        assert next(line for line in self.lines if line.startswith(b"data:"))
+
+    def until_end(self) -> float:
+        """Return the seconds until the server ends the stream; fail if it is cut off."""
+        began = time.monotonic()
+        try:
+            for _ in self.lines:
+                pass
+        except requests.RequestException as problem:
+            raise AssertionError(f"the stream was cut off, not ended: {problem}") from None
+        return time.monotonic() - began
+
+
+@pytest.mark.slow
+def test_a_restart_ends_the_streams_and_breaks_nothing(server, worker):
+    if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
+        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+    with (
+        server.beside((*GUNICORN, "--workers", "1")) as gunicorn,
+        hanging(server.worker),  # so that the export does not end before we are through
+    ):
+        person = Person(gunicorn).join()
+        path = person.api("POST", "/api/exports").headers["Location"]
+        master = psutil.Process(gunicorn.web.pid)
+        (old,) = master.children()
+
+        stream = Stream(person, path)
+        send_signal(gunicorn.web, "SIGHUP")  # what `systemctl reload` sends
+        took = stream.until_end()
+        assert took < SOON, f"after a reload the stream went on for {took:.1f} s"
+        while old.is_running() and old.status() != psutil.STATUS_ZOMBIE:
+            assert person.get("/about").status == 200
+        stream = Stream(person, path)
+        assert master.is_running(), "a reload has ended gunicorn"
+
+        began = time.monotonic()
+        code = gunicorn.web.terminate(seconds=20)
+        took = time.monotonic() - began
+        assert code == 0, f"SIGTERM ended gunicorn with {code}"
+        assert took < SOON, f"gunicorn waited {took:.1f} s for a stream that never ends by itself"
+        stream.until_end()
+    person.server = server
+    wait_until(
+        lambda: person.get(path).json()["state"] == "SUCCESS",
+        "the export goes on while the web server restarts",
+    )
+
+
+# The database
+
+FULL = """
+import json
+from app import create_app
+from config import Testing
+
+class Small(Testing):
+    SQLALCHEMY_DATABASE_URI = "sqlite:///small.db"
+    SQLALCHEMY_ENGINE_OPTIONS = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
+
+app = create_app(Small)
+client = app.test_client()
+database = app.extensions["sqlalchemy"]
+with app.app_context():
+    database.create_all()
+    engine = database.engine
+assert client.post("/auth/register", data={"username": "ada", "password": "correct horse"})
+with engine.connect():
+    pages = [client.get(path) for path in ("/posts/", "/api/exports", "/healthz")]
+pages.append(client.get("/posts/"))
+print(json.dumps([[page.status_code, page.text] for page in pages]))
+"""
+
+
+@pytest.mark.ours
+def test_when_all_connections_are_in_use_a_page_says_so(project: Project):
+    result = project.python("-c", FULL)
+    assert result.code == 0, f"all connections to the database are in use: {result}"
+    pages = json.loads(result.output.splitlines()[-1])
+    assert [status for status, _ in pages] == [503, 503, 503, 200], pages
+    assert "try again" in pages[0][1], pages[0]
+    assert "try again" in json.loads(pages[1][1])["message"]
+    assert json.loads(pages[2][1])["database"] != "ok"
+    assert "Traceback" not in result.output, str(result)
