@@ -7,13 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from common.steps import Step
 from tests.support import hostile
-from tests.support.browser import Browser
+from tests.support.browser import NO_PAGES
 from tests.support.browser import Page
-from tests.support.browser import Person
-from tests.support.browser import walk
-from tests.support.server import Server
 
 pytestmark = pytest.mark.since(1)
 
@@ -29,25 +25,6 @@ FETCHED = (
 )
 
 
-@pytest.fixture(scope="session")
-def site(server: Server, step: Step) -> list[tuple[str, str, Page]]:
-    """All that a visitor gets to by links, then all that somebody with a post gets to."""
-    found = list(walk(Browser(server)))
-    missing = Browser(server).get("/no-such-page")
-    found.append(("the address bar", "/no-such-page", missing))
-    if step.number >= 2:
-        person = Person(server).join()
-        person.write(body="# Heading\n\nSome `code` and a list:\n\n- one\n- two\n")
-        found += walk(person)
-    return found
-
-
-@pytest.fixture(scope="session")
-def pages(site: list[tuple[str, str, Page]]) -> list[Page]:
-    """The HTML pages among them. Those below /api/ are made by tools and look as they like."""
-    return [page for _, link, page in site if page.is_html and not link.startswith("/api/")]
-
-
 def faults(pages: list[Page], is_right) -> list[Page]:
     return [page for page in pages if not is_right(page)]
 
@@ -56,7 +33,7 @@ def test_every_link_leads_somewhere(site):
     broken = [
         f"{source} links to {link}, which answers {page.status}"
         for source, link, page in site
-        if page.status >= 400 and source != "the address bar"
+        if page.status >= 400 and source not in NO_PAGES
     ]
     assert not broken, "\n".join(broken)
     assert site[0][2].status == 200, f"{site[0][2]}; the start page should be there"
