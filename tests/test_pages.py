@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import hostile
 from tests.support.browser import NO_PAGES
+from tests.support.browser import REFUSED_FORM
 from tests.support.browser import Page
 
 pytestmark = pytest.mark.since(1)
@@ -79,6 +80,45 @@ def test_every_field_has_a_label(pages):
         )
     ]
     assert not bad, "\n".join(bad)
+
+
+def test_every_page_begins_with_a_link_to_its_content(pages):
+    def is_right(page: Page) -> bool:
+        first = page.soup.body.find(["a", "button", "input", "select", "textarea"])
+        target = page.soup.find(id=first.get("href", "").removeprefix("#")) if first else None
+        return bool(target) and target.name == "main"
+
+    bad = faults(pages, is_right)
+    assert not bad, (
+        'the first link of these pages should be <a href="#main">, to <main id="main">, so that '
+        f"who uses the keyboard need not go through the navigation each time: {bad}"
+    )
+
+
+def test_what_describes_a_field_is_there(pages):
+    bad = [
+        f"{page}: {name}={tag[name]!r}, but there is no such id"
+        for page in pages
+        for name in ("aria-describedby", "aria-labelledby")
+        for tag in page.soup.find_all(attrs={name: True})
+        if not all(page.soup.find(id=one) for one in tag[name].split())
+    ]
+    assert not bad, "\n".join(bad)
+
+
+@pytest.mark.since(2)
+def test_an_error_is_tied_to_its_field(site):
+    refused = [page for source, _, page in site if source == REFUSED_FORM]
+    assert refused, "no form refused anything"
+    for page in refused:
+        fields = page.soup.select('main [aria-invalid="true"]')
+        assert fields, f"{page}, but no field says that it is wrong, with aria-invalid"
+        for field in fields:
+            names = field.get("aria-describedby", "").split()
+            texts = [tag.get_text(strip=True) for name in names for tag in page.soup(id=name)]
+            assert any(texts), (
+                f"{page}, but <{field.name} name={field.get('name')}> is tied to no error"
+            )
 
 
 def test_no_id_is_given_twice(pages):

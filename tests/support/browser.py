@@ -105,7 +105,7 @@ class Page:
         for field in self.soup.select('[aria-invalid="true"][aria-describedby]'):
             found += [self.soup.find(id=name) for name in field["aria-describedby"].split()]
         texts = (tag.get_text(" ", strip=True) for tag in found if tag)
-        return [text for text in texts if text]
+        return list(dict.fromkeys(text for text in texts if text))
 
     @property
     def csrf_token(self) -> str | None:
