@@ -269,6 +269,9 @@ def test_an_export_can_be_read_in_every_state(tab, join):
     findings = Findings()
     findings.add(tab, str(page))
     findings.check()
+    tab.prefer(forced_colors="active")  # no background of ours is left, and a bar is just that
+    bar = tab.js("getComputedStyle(document.querySelector('progress')).borderTopWidth")
+    assert bar == "1px", f"where the system chooses the colours the bar has no border: {bar}"
 
 
 @pytest.mark.one_step
