@@ -21,8 +21,14 @@ from common import mysql
 from common.steps import STEPS
 from common.steps import Step
 from common.steps import find_step
+from tests.support.browser import ADDRESS_BAR
+from tests.support.browser import MARKDOWN
+from tests.support.browser import REFUSED_FORM
 from tests.support.browser import Browser
+from tests.support.browser import Page
 from tests.support.browser import Person
+from tests.support.browser import walk
+from tests.support.chromium import Chromium
 from tests.support.mariadb import MariaDB
 from tests.support.mariadb import the_mariadb
 from tests.support.project import Project
@@ -354,6 +360,61 @@ def person(account: Person) -> Iterator[Person]:
     person = account.again()
     yield person
     person.close()
+
+
+@pytest.fixture(scope="session")
+def site(
+    server: Server, step: Step, request: pytest.FixtureRequest
+) -> Iterator[list[tuple[str, str, Page]]]:
+    """Every kind of page, as (where the link was, link, page): for visitors and for people.
+
+    What links lead to is all there. Pages for admins too, as soon as a link leads to them.
+    """
+    visitor = Browser(server)
+    found = list(walk(visitor))
+    found.append((ADDRESS_BAR, "/no-such-page", visitor.get("/no-such-page")))
+    people = []
+    if step.number >= 3:
+        request.getfixturevalue("seeded")  # so that the list of posts has pages
+    if step.number >= 2:
+        people.append(person := Person(server).join())
+        number = person.write(f"A title {'that is long ' * 4}{'x' * 60}", MARKDOWN)
+        found += walk(person)
+        refused = [
+            visitor.submit("/auth/register", username=" ", password="long enough"),
+            visitor.submit("/auth/register", username="Ada", password="short"),
+            visitor.register(person.username, "long enough"),
+            visitor.login(person.username, "wrong password"),
+            person.submit("/posts/new", title="x" * 121, body="Text."),
+            person.submit("/posts/new", title="Title", body=" "),
+        ]
+        found += [(REFUSED_FORM, page.path, page) for page in refused]
+    if step.number >= 3:
+        people.append(other := Person(server).join())
+        found.append((ADDRESS_BAR, f"/posts/{number}/edit", other.get(f"/posts/{number}/edit")))
+    if step.number >= 4:
+        admin, _ = request.getfixturevalue("admin")
+        if any(link.startswith("/admin/") for link in admin.get("/").links()):
+            found += (visit for visit in walk(admin, "/admin/") if visit[1].startswith("/admin"))
+    if step.number >= 5:
+        found.append((ADDRESS_BAR, "/exports/", person.submit("/exports/")))
+    yield found
+    for browser in visitor, *people:
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def pages(site: list[tuple[str, str, Page]]) -> list[Page]:
+    """The HTML pages among them. Those below /api/ are made by tools and look as they like."""
+    return [page for _, link, page in site if page.is_html and not link.startswith("/api/")]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """A real browser, the same for all steps."""
+    browser = Chromium()
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")

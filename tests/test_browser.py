@@ -1,7 +1,6 @@
-"""The pages in a real browser: scripts at work, the keyboard, narrow screens and dark ones."""
+"""The pages in a real browser, with scripts at work."""
 
 import io
-import re
 import time
 import zipfile
 from collections.abc import Callable
@@ -30,9 +29,6 @@ SIGHT = """(() => {
         news: document.getElementById("news").textContent,
     };
 })()"""
-WIDE = (
-    f"| a | b |\n| - | - |\n| {'x' * 99} | {'y' * 99} |\n\n```\n{'z' * 300}\n```\n\n{'long' * 50}"
-)
 
 Condition = Callable[[list[dict]], object]
 
@@ -49,26 +45,17 @@ def with_posts(person: Person) -> Person:
 
 @pytest.fixture(scope="session")
 def author(server: Server) -> Person:
-    """Somebody with many posts, one of them with a wide table and long lines."""
-    person = with_posts(Person(server))
-    person.write("Wide", WIDE)
-    return person
-
-
-@pytest.fixture(scope="session")
-def chromium(author: Person) -> Iterator[Chromium]:
-    """The browser. It waits for ``author``: a step without exports fails before it starts."""
-    browser = Chromium()
-    yield browser
-    browser.close()
+    """Somebody with many posts."""
+    return with_posts(Person(server))
 
 
 @pytest.fixture
-def tab(chromium: Chromium, author: Person) -> Iterator[Chromium]:
+def tab(author: Person, chromium: Chromium) -> Iterator[Chromium]:
     """The browser, with ``author`` logged in. What goes wrong in it fails the test."""
     yield chromium.reset(author)
     forget_exports(author)
     chromium.check_logs()
+    chromium.open_nothing()
 
 
 def forget_exports(person: Person) -> None:
@@ -135,7 +122,7 @@ class Walk:
 
 
 @pytest.fixture(scope="session")
-def walk(chromium: Chromium, author: Person) -> Walk:
+def walk(author: Person, chromium: Chromium) -> Walk:
     """Log in, start an export, reload in the middle, wait for the link, fetch what it leads to."""
     visitor = Browser(author.server)
     tab = chromium.reset(visitor)
@@ -185,7 +172,7 @@ def test_after_a_reload_the_bar_goes_on(walk):
 def test_the_link_leads_to_the_whole_archive(walk):
     assert walk.archive.testzip() is None
     texts = [name for name in walk.archive.namelist() if name.endswith(".md")]
-    assert len(texts) == SEEDED + 1
+    assert len(texts) == SEEDED
 
 
 def test_the_bar_has_a_name_for_those_who_hear_it(walk):
@@ -294,62 +281,6 @@ def test_the_description_of_the_api_is_a_page_like_the_others(tab):
     assert headings == 1, f"{headings} headings of the first rank, after Swagger UI has started"
     tab.click("nav a[href='/']")
     tab.wait("location.pathname === '/'", "the way back to the site")
-
-
-# Screens
-
-
-def test_the_first_stop_of_tab_skips_the_navigation(tab):
-    tab.open("/posts/")
-    tab.press("Tab")
-    assert tab.focused() == "Skip to the content"
-    left = tab.js("document.activeElement.getBoundingClientRect().left")
-    assert left >= 0, "the link has the focus, but nobody can see it"
-    tab.press("Enter", "Tab")
-    assert tab.js("document.activeElement.closest('main') !== null"), "Tab is still before <main>"
-
-
-@pytest.fixture(params=["home", "posts", "post", "login", "exports", "new"])
-def page(request: pytest.FixtureRequest, tab: Chromium, author: Person) -> Callable[..., None]:
-    """Open one of the pages on a screen of some kind."""
-
-    def open_page(**screen: object) -> None:
-        tab.reset(Browser(author.server) if request.param == "login" else author, **screen)
-        if request.param == "login":
-            tab.open("/auth/login")
-            tab.click("#username")
-            tab.press(new_name(), "Tab", "wrong password", "Enter")
-            tab.wait("document.querySelector('[role=alert]')", "a message that the login failed")
-        elif request.param == "exports":
-            tab.open("/exports/")
-            tab.click("main > form button")
-            look(tab, begun)
-        else:
-            wide = f"/posts/{author.find('Wide')}"
-            tab.open(
-                {"home": "/", "posts": "/posts/", "post": wide, "new": "/posts/new"}[request.param]
-            )
-
-    return open_page
-
-
-def test_a_narrow_screen_is_wide_enough(page, tab):
-    page(width=360)
-    width, screen = tab.js("[document.documentElement.scrollWidth, innerWidth]")
-    assert width <= screen == 360, f"the page is {width} pixels wide, the screen {screen}"
-
-
-def test_in_the_dark_text_is_light(page, tab):
-    page(dark=True)
-    style = "getComputedStyle(document.body)"
-    ground, text = (brightness(tab.js(f"{style}.{name}")) for name in ("backgroundColor", "color"))
-    assert ground < 0.2, f"the background is not dark: {ground:.2f}"
-    assert text > 0.6, f"the text is not light: {text:.2f}"
-
-
-def brightness(colour: str) -> float:
-    """Return how bright a colour such as ``rgb(19, 23, 31)`` is: 0 is black, 1 white."""
-    return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3 / 255
 
 
 # The stream of events

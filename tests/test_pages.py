@@ -7,13 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from common.steps import Step
 from tests.support import hostile
-from tests.support.browser import Browser
+from tests.support.browser import NO_PAGES
+from tests.support.browser import REFUSED_FORM
 from tests.support.browser import Page
-from tests.support.browser import Person
-from tests.support.browser import walk
-from tests.support.server import Server
 from tests.test_repo import Inline
 
 pytestmark = pytest.mark.since(1)
@@ -30,28 +27,6 @@ FETCHED = (
 )
 
 
-TABLE = "\n| left | right |\n| :- | -: |\n| 1 | 2 |\n"
-
-
-@pytest.fixture(scope="session")
-def site(server: Server, step: Step) -> list[tuple[str, str, Page]]:
-    """All that a visitor gets to by links, then all that somebody with a post gets to."""
-    found = list(walk(Browser(server)))
-    missing = Browser(server).get("/no-such-page")
-    found.append(("the address bar", "/no-such-page", missing))
-    if step.number >= 2:
-        person = Person(server).join()
-        person.write(body="# Heading\n\nSome `code` and a list:\n\n- one\n- two\n" + TABLE)
-        found += walk(person)
-    return found
-
-
-@pytest.fixture(scope="session")
-def pages(site: list[tuple[str, str, Page]]) -> list[Page]:
-    """The HTML pages among them. Those below /api/ are made by tools and look as they like."""
-    return [page for _, link, page in site if page.is_html and not link.startswith("/api/")]
-
-
 def faults(pages: list[Page], is_right) -> list[Page]:
     return [page for page in pages if not is_right(page)]
 
@@ -60,7 +35,7 @@ def test_every_link_leads_somewhere(site):
     broken = [
         f"{source} links to {link}, which answers {page.status}"
         for source, link, page in site
-        if page.status >= 400 and source != "the address bar"
+        if page.status >= 400 and source not in NO_PAGES
     ]
     assert not broken, "\n".join(broken)
     assert site[0][2].status == 200, f"{site[0][2]}; the start page should be there"
@@ -114,6 +89,45 @@ def test_every_field_has_a_label(pages):
         )
     ]
     assert not bad, "\n".join(bad)
+
+
+def test_every_page_begins_with_a_link_to_its_content(pages):
+    def is_right(page: Page) -> bool:
+        first = page.soup.body.find(["a", "button", "input", "select", "textarea"])
+        target = page.soup.find(id=first.get("href", "").removeprefix("#")) if first else None
+        return bool(target) and target.name == "main"
+
+    bad = faults(pages, is_right)
+    assert not bad, (
+        'the first link of these pages should be <a href="#main">, to <main id="main">, so that '
+        f"who uses the keyboard need not go through the navigation each time: {bad}"
+    )
+
+
+def test_what_describes_a_field_is_there(pages):
+    bad = [
+        f"{page}: {name}={tag[name]!r}, but there is no such id"
+        for page in pages
+        for name in ("aria-describedby", "aria-labelledby")
+        for tag in page.soup.find_all(attrs={name: True})
+        if not all(page.soup.find(id=one) for one in tag[name].split())
+    ]
+    assert not bad, "\n".join(bad)
+
+
+@pytest.mark.since(2)
+def test_an_error_is_tied_to_its_field(site):
+    refused = [page for source, _, page in site if source == REFUSED_FORM]
+    assert refused, "no form refused anything"
+    for page in refused:
+        fields = page.soup.select('main [aria-invalid="true"]')
+        assert fields, f"{page}, but no field says that it is wrong, with aria-invalid"
+        for field in fields:
+            names = field.get("aria-describedby", "").split()
+            texts = [tag.get_text(strip=True) for name in names for tag in page.soup(id=name)]
+            assert any(texts), (
+                f"{page}, but <{field.name} name={field.get('name')}> is tied to no error"
+            )
 
 
 def test_no_id_is_given_twice(pages):

@@ -62,15 +62,15 @@ def register() -> str | Response | tuple[str, int]:
     password = request.form["password"]
     if len(username) > 30 or not is_visible(username):
         flash("A name has 1 to 30 characters that one can see.", "error")
-        return render_template("auth/register.html"), 400
+        return render_template("auth/register.html", invalid="username"), 400
     if not 8 <= len(password) <= 128:
         flash("A password has 8 to 128 characters.", "error")
-        return render_template("auth/register.html"), 400
+        return render_template("auth/register.html", invalid="password"), 400
     user = {"username": username, "password_hash": generate_password_hash(password)}
     # setdefault looks and adds in one go: of two people who ask at once, one gets the name.
     if USERS.setdefault(name_key(username), user) is not user:
         flash("This name is taken. Please choose another.", "error")
-        return render_template("auth/register.html"), 409
+        return render_template("auth/register.html", invalid="username"), 409
     login_user(user)
     flash(f"Welcome, {username}.")
     return redirect_back()
@@ -85,7 +85,7 @@ def login() -> str | Response | tuple[str, int]:
     if user is None or not check_password_hash(user["password_hash"], request.form["password"]):
         # One message for both, so that nobody can find out which names exist.
         flash("Wrong name or password.", "error")
-        return render_template("auth/login.html"), 400
+        return render_template("auth/login.html", invalid="password"), 400
     login_user(user)
     flash(f"Welcome back, {user['username']}.")
     return redirect_back()

@@ -63,10 +63,10 @@ def new() -> str | Response | tuple[str, int]:
     body = request.form["body"].replace("\r\n", "\n").strip()
     if len(title) > 120 or not is_visible(title):
         flash("A title has 1 to 120 characters that one can see.", "error")
-        return render_template("posts/form.html"), 400
+        return render_template("posts/form.html", invalid="title"), 400
     if not 1 <= len(body) <= 10_000 or "\0" in body:
         flash("A text has 1 to 10,000 characters, and no NUL character.", "error")
-        return render_template("posts/form.html"), 400
+        return render_template("posts/form.html", invalid="body"), 400
     post = {
         "id": next(new_id),
         "title": title,

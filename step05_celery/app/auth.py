@@ -59,7 +59,7 @@ def login() -> str | Response:
             flash(f"Welcome back, {user.username}.")
             return redirect_back()
         # One message for both, so that nobody can find out which names exist.
-        flash("Wrong name or password.", "error")
+        form.password.errors.append("Wrong name or password.")
     return render_template("auth/login.html", form=form)
 
 

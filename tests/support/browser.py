@@ -17,6 +17,40 @@ from tests.support.server import Server
 
 MAX_REDIRECTS = 5
 POST_PATH = re.compile(r"/posts/(\d+)$")
+# Where `walk` and the fixture `site` got to a page, if not by a link on another page.
+ADDRESS_BAR = "the address bar"
+REFUSED_FORM = "a form that was refused"
+NO_PAGES = (ADDRESS_BAR, REFUSED_FORM)
+# Every kind of Markdown that a post may have, some of it wider than a narrow screen.
+MARKDOWN = f"""# Heading
+
+Some `code`, **bold** and *slanted* words, and [a link](https://example.org/).
+
+## Below it
+
+1. one
+   - deep
+2. two
+
+> A quotation.
+
+| a | b |
+| :- | -: |
+| {"x" * 99} | {"y" * 99} |
+
+| c |
+| - |
+| a second table |
+
+```python
+class A:  # a comment
+    text = "{"z" * 200}"
+```
+
+---
+
+{"long" * 50}
+"""
 # What a person does not type into.
 NO_FIELDS = {"hidden", "submit", "button", "reset", "image"}
 
@@ -71,7 +105,7 @@ class Page:
         for field in self.soup.select('[aria-invalid="true"][aria-describedby]'):
             found += [self.soup.find(id=name) for name in field["aria-describedby"].split()]
         texts = (tag.get_text(" ", strip=True) for tag in found if tag)
-        return [text for text in texts if text]
+        return list(dict.fromkeys(text for text in texts if text))
 
     @property
     def csrf_token(self) -> str | None:
@@ -248,7 +282,7 @@ def walk(browser: Browser, start: str = "/", per_kind: int = 3) -> Iterator[tupl
 
     Of paths that differ in numbers alone, such as /posts/1 and /posts/2, only a few are opened.
     """
-    queue = [("the address bar", start)]
+    queue = [(ADDRESS_BAR, start)]
     seen: set[str] = set()
     kinds: dict[str, int] = {}
     while queue:

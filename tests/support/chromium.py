@@ -89,17 +89,16 @@ class Chromium:
 
     def reset(self, visitor: Browser, *, width: int = 1000, dark: bool = False) -> "Chromium":
         """Become the browser of ``visitor``: with these cookies, and nothing from before."""
-        self.cdp("Page.navigate", url="about:blank")
+        self.open_nothing()
         self.cdp("Network.clearBrowserCookies")
         self.cdp("Network.setBlockedURLs", urls=[])
         for cookie in visitor.http.cookies:
             self.cdp(
                 "Network.setCookie", name=cookie.name, value=cookie.value, url=visitor.server.url
             )
-        metrics = {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": False}
-        self.cdp("Emulation.setDeviceMetricsOverride", **metrics)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.cdp("Emulation.setEmulatedMedia", features=[scheme])
+        self.cdp("Emulation.setFocusEmulationEnabled", enabled=True)
+        self.set_width(width)
+        self.prefer(color_scheme="dark" if dark else "light")
         self.read_logs()
         self.console.clear()
         self.requests.clear()
@@ -140,6 +139,23 @@ class Chromium:
 
     def open(self, path: str) -> None:
         self.tab.get(self.base + path)
+
+    def open_nothing(self) -> None:
+        """Leave the page, so that no script of it goes on."""
+        self.cdp("Page.navigate", url="about:blank")
+
+    def set_width(self, width: int) -> None:
+        """Give the screen a width in pixels."""
+        metrics = {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": False}
+        self.cdp("Emulation.setDeviceMetricsOverride", **metrics)
+
+    def prefer(self, **wishes: str) -> None:
+        """Say what a person has set, such as ``color_scheme="dark"``."""
+        features = [
+            {"name": name if name == "forced-colors" else f"prefers-{name}", "value": value}
+            for name, value in ((key.replace("_", "-"), value) for key, value in wishes.items())
+        ]
+        self.cdp("Emulation.setEmulatedMedia", features=features)
 
     def js(self, expression: str, *arguments: object) -> object:
         """Return the value that an expression has on the page."""

@@ -1,0 +1,60 @@
+"""axe-core, which finds what shuts people out of a page. It runs inside the page, in Chromium."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.support.chromium import Chromium
+
+# The package also brings an interface for another driver, which nothing here imports.
+PACKAGE = "axe_playwright_python"
+NEEDED = "no axe-core to look for barriers with: `pip install --no-deps axe-playwright-python`"
+
+# WCAG 2.0 to 2.2, levels A and AA, and what axe-core's makers advise beyond.
+TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+OPTIONS = {
+    "runOnly": {"type": "tag", "values": TAGS},
+    "rules": {"target-size": {"enabled": True}},  # is off unless asked for
+    "resultTypes": ["violations", "incomplete"],
+}
+RUN = """
+const [options, done] = arguments;
+const brief = (rules) => rules.map((rule) => ({
+    id: rule.id, help: rule.help,
+    nodes: rule.nodes.map((node) => `${node.html.slice(0, 120)}: ${
+        [...node.any, ...node.all, ...node.none].map((check) => check.message).join("; ")
+    }`),
+}));
+axe.run(document, options).then(
+    (found) => done({
+        violations: brief(found.violations),
+        unsure: brief(found.incomplete),
+        passed: found.passes.map((rule) => rule.id),
+    }),
+    (error) => done({error: String(error)}),
+);
+"""
+
+
+def axe_source() -> str:
+    """Return the script, or skip the test with what to install."""
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        pytest.skip(NEEDED)
+    return (Path(spec.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def barriers(tab: Chromium, *, except_for: tuple[str, ...] = ()) -> list[str]:
+    """Return what axe-core finds on the page as it looks now; ``except_for`` names rules."""
+    if tab.js("typeof axe === 'undefined'"):
+        tab.tab.execute_script(axe_source())
+    found = tab.tab.execute_async_script(RUN, OPTIONS)
+    assert "error" not in found, found
+    wrong = [rule for rule in found["violations"] if rule["id"] not in except_for]
+    if "color-contrast" not in except_for:
+        # All texts, and not only those that it could tell about.
+        wrong += [rule for rule in found["unsure"] if rule["id"] == "color-contrast"]
+        known = {rule["id"] for rule in wrong} | {*found["passed"]}
+        assert "color-contrast" in known, f"axe-core did not look at any colour, only at {known}"
+    return [f"{rule['help']} ({rule['id']}): {node}" for rule in wrong for node in rule["nodes"]]

@@ -1,0 +1,309 @@
+"""Every page for everybody: with a keyboard, a screen reader, large text, in the dark.
+
+What the HTML alone tells is in test_pages.py. This file looks at the pages in a browser.
+"""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+from hashlib import sha256
+
+import pytest
+from pygments.token import STANDARD_TYPES
+
+from tests.support.axe import axe_source
+from tests.support.axe import barriers
+from tests.support.browser import MARKDOWN
+from tests.support.browser import Browser
+from tests.support.browser import Page
+from tests.support.chromium import Chromium
+from tests.support.processes import wait_until
+from tests.support.server import Server
+
+pytestmark = pytest.mark.since(1)
+
+# What is wrong depends on the width or on the colours: each of them with one of the others.
+LOOKS = ((360, "light"), (1000, "dark"))
+# A screen of 1280 pixels, four times enlarged.
+SMALLEST = 320
+
+WIDTH = """(() => {
+    document.documentElement.style.fontSize = arguments[0];
+    return document.documentElement.scrollWidth;
+})()"""
+GROUND = "getComputedStyle(document.documentElement).backgroundColor"
+# Fields with a text in them and without a picture behind it: axe-core cannot judge others.
+FILL_IN = """
+document.querySelectorAll("input, textarea").forEach((field) => {
+    if (["text", "password", "textarea"].includes(field.type)) {
+        field.value ||= "text";
+        field.style.backgroundImage = "none";
+    }
+});
+"""
+# Gives the focus to one element after the other; returns what nobody would see of it.
+FOCUS = r"""(() => {
+    const stops = "a[href], button, input:not([type=hidden]), select, textarea, [tabindex='0']";
+    const numbers = (colour) => colour.match(/[\d.]+/g).map(Number);
+    const light = (colour) => {
+        const [r, g, b] = numbers(colour).map((part) => part / 255)
+            .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    };
+    const ground = getComputedStyle(document.documentElement).backgroundColor;
+    const problems = [];
+    for (const element of document.querySelectorAll(stops)) {
+        if (!element.checkVisibility()) continue;
+        const name = element.outerHTML.slice(0, 100);
+        element.blur();
+        const before = getComputedStyle(element).boxShadow;
+        element.focus();
+        const style = getComputedStyle(element);
+        const outline = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
+        const shadow = style.boxShadow !== "none" && style.boxShadow !== before;
+        const box = element.getBoundingClientRect();
+        if (document.activeElement !== element) {
+            problems.push(`takes no focus: ${name}`);
+        } else if (box.right <= 0 || box.left >= innerWidth || !box.width || !box.height) {
+            problems.push(`has the focus outside of the screen: ${name}`);
+        } else if (!outline && !shadow) {
+            problems.push(`looks the same with the focus and without: ${name}`);
+        } else if (outline && style.outlineStyle !== "auto") {
+            const [one, other] = [light(style.outlineColor), light(ground)];
+            const contrast = Math.max(one, other) / Math.min(one, other);
+            if (contrast < 3) problems.push(`has a pale outline, ${contrast.toFixed(1)}: ${name}`);
+        }
+    }
+    document.activeElement.blur();
+    scrollTo(0, 0);
+    return problems;
+})()"""
+
+
+@dataclass
+class Findings:
+    """What stands in somebody's way, a line each."""
+
+    barriers: list[str] = field(default_factory=list)
+    sideways: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    bright: list[str] = field(default_factory=list)
+
+    def add(self, tab: Chromium, name: str) -> None:
+        """Look at the page in the tab: narrow and wide, with large text, light and dark."""
+        tab.tab.execute_script(FILL_IN)
+        self._add_width(tab, name, SMALLEST, "100%")
+        for width, scheme in LOOKS:
+            self._add_width(tab, name, width, "200%")
+            self._add_width(tab, name, width, "100%")
+            tab.prefer(color_scheme=scheme, reduced_motion="reduce")
+            where = f"{name}, {width} pixels, {scheme}: "
+            self.barriers += [where + text for text in barriers(tab)]
+            self.unseen += [where + text for text in tab.js(FOCUS)]
+        if brightness(ground := tab.js(GROUND)) > 0.2:
+            self.bright.append(f"{name} has the background {ground}")
+
+    def _add_width(self, tab: Chromium, name: str, width: int, size: str) -> None:
+        tab.set_width(width)
+        if (needed := tab.js(WIDTH, size)) > width:
+            where = f"{name} on a screen of {width} pixels, text at {size}"
+            self.sideways.append(f"{where}: it is {needed} pixels wide")
+
+    @property
+    def all(self) -> list[str]:
+        """All lines."""
+        return self.barriers + self.sideways + self.unseen + self.bright
+
+    def check(self) -> None:
+        """Fail if there is anything."""
+        assert not self.all, report(self.all)
+
+
+def brightness(colour: str) -> float:
+    """Return how bright a colour such as ``rgb(19, 23, 31)`` is: 0 is black, 1 white."""
+    return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3 / 255
+
+
+def report(problems: list[str]) -> str:
+    """Return the problems as lines; most are on every page, so not all of them."""
+    more = f"\n… and {len(problems) - 15} more" if len(problems) > 15 else ""
+    return "\n".join(problems[:15]) + more
+
+
+def show(tab: Chromium, page: Page) -> None:
+    """Put a page that is here already into the tab, without its scripts: it stays as it is."""
+    if not tab.js("location.href.startsWith(arguments[0])", tab.base):
+        tab.open("/about")
+    html = re.sub(r"(?s)<script\b.*?</script>", "", page.text)
+    write = "document.open(); document.write(arguments[0]); document.close()"
+    tab.tab.execute_script(write, html)
+    tab.wait("document.readyState === 'complete'", f"{page} is there with its styles")
+
+
+def parts(page: Page, styles: str) -> set[str]:
+    """Return of what a page is built: each kind of element, with what it is in, and the outline."""
+    found = {f"{styles} {[tag.name for tag in page.soup(re.compile('^h[1-6]$'))]}"}
+    for tag in page.soup.find_all(True):
+        path = [
+            (one.name, sorted(one.attrs), [one.get(name) for name in ("class", "role", "type")])
+            for one in (tag, *tag.parents)
+        ]
+        has_long_words = any(len(word) > 25 for word in tag.get_text(" ").split())
+        found.add(f"{styles} {path} {tag.get('style')} {has_long_words}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def tab(chromium: Chromium, server: Server) -> Iterator[Chromium]:
+    """The browser, with a page of the step in it. Pages are put in its place."""
+    axe_source()  # skips where there is none
+    chromium.reset(Browser(server)).open("/about")
+    yield chromium
+    chromium.open_nothing()
+
+
+@pytest.fixture(scope="session")
+def fine() -> set[str]:
+    """Of what those pages of any step are built that nothing was wrong with."""
+    return set()
+
+
+@pytest.fixture(scope="session")
+def found(tab: Chromium, server: Server, pages: list[Page], fine: set[str]) -> Findings:
+    """What stands in somebody's way on the pages of the step. What was fine before still is."""
+    findings = Findings()
+    visitor = Browser(server)
+    styles = {
+        link["href"]: visitor.get(link["href"]).text
+        for page in pages
+        for link in page.soup("link", rel="stylesheet")
+    }
+    visitor.close()
+    for page in pages:
+        used = str([styles[link["href"]] for link in page.soup("link", rel="stylesheet")])
+        kinds = parts(page, sha256(used.encode()).hexdigest())
+        if not fine.issuperset(kinds):
+            show(tab, page)
+            here = len(findings.all)
+            findings.add(tab, str(page))
+            if len(findings.all) == here:
+                fine |= kinds
+    return findings
+
+
+def test_axe_finds_nothing(found):
+    assert not found.barriers, report(found.barriers)
+
+
+def test_nothing_has_to_be_scrolled_sideways(found):
+    assert not found.sideways, report(found.sideways)
+
+
+def test_the_focus_is_always_seen(found):
+    assert not found.unseen, report(found.unseen)
+
+
+@pytest.mark.ours
+def test_in_the_dark_pages_are_dark(found):
+    assert not found.bright, report(found.bright)
+
+
+def test_the_first_stop_of_tab_skips_the_navigation(tab):
+    tab.open("/posts/")
+    tab.press("Tab")
+    link = "document.activeElement"
+    assert tab.js(f"{link}.matches('a[href^=\"#\"]')"), f"the first stop is {tab.focused()!r}"
+    box = tab.js(f"{link}.getBoundingClientRect()")
+    assert min(box["left"], box["top"]) >= 0, f"it has the focus, but nobody can see it: {box}"
+    tab.press("Enter", "Tab")
+    assert tab.js("document.activeElement.closest('main') !== null"), "Tab is still before <main>"
+
+
+@pytest.mark.ours
+@pytest.mark.one_step
+@pytest.mark.since(2)
+def test_every_colour_of_code_can_be_read(tab, person):
+    """Axe-core judges the contrast of each kind of word that Pygments knows, in both schemes."""
+    number = person.write(body="```python\nprint()\n```")
+    tab.open(f"/posts/{number}")
+    names = sorted({*STANDARD_TYPES.values()} - {"", "w"})  # w is white space
+    shown = tab.js(
+        """arguments[0].map((name) => {
+            const word = document.createElement("span");
+            word.className = name;
+            word.textContent = `word ${name}`;
+            document.querySelector(".markdown pre code").append(word, " ");
+            return getComputedStyle(word).color;
+        })""",
+        names,
+    )
+    assert len(set(shown)) > 5, f"code has only these colours: {set(shown)}"
+    findings = Findings()
+    findings.add(tab, "code")
+    findings.check()
+
+
+@pytest.mark.ours
+@pytest.mark.one_step
+@pytest.mark.since(5)
+def test_an_export_can_be_read_in_every_state(tab, join):
+    person = join()
+    for _ in range(4):  # the last one is refused, with a message
+        page = person.submit("/exports/")
+    states = {
+        "PENDING": "attempts = 1, current = 30, total = 70, seen_at = '9999-01-01 00:00:00'",
+        "FAILURE": "error = 'Something went wrong here. Please try again.'",
+        "SUCCESS": "current = 70, total = 70, size = 70000",
+    }
+    ids = [export["id"] for export in person.get("/api/exports").json()]
+    with person.server.project.sqlite() as database:
+        for identity, (state, values) in zip(ids, states.items(), strict=False):
+            database.execute(
+                f"UPDATE export SET state = ?, {values} WHERE id = ?", (state, identity)
+            )
+    page = person.get("/exports/")
+    show(tab, page)
+    findings = Findings()
+    findings.add(tab, str(page))
+    findings.check()
+    tab.prefer(forced_colors="active")  # no background of ours is left, and a bar is just that
+    bar = tab.js("getComputedStyle(document.querySelector('progress')).borderTopWidth")
+    assert bar == "1px", f"where the system chooses the colours the bar has no border: {bar}"
+
+
+@pytest.mark.one_step
+@pytest.mark.since(5)
+def test_the_pages_of_an_archive_are_for_everybody(tab, join, worker, tmp_path):
+    person = join()
+    person.write(body=MARKDOWN)
+    person.write("A title" + " that is long" * 8)
+    address = person.api("POST", "/api/exports").headers.get("Location")
+    assert address, "POST /api/exports names no Location"
+    archive = wait_until(lambda: person.get(address).json()["archive_url"], "the archive is ready")
+    with zipfile.ZipFile(io.BytesIO(person.get(archive).response.content)) as file:
+        file.extractall(tmp_path)
+    files = [tmp_path / "index.html", *sorted(tmp_path.glob("posts/*.html"))]
+    assert len(files) == 3, f"an index and two posts were expected, not {files}"
+    findings = Findings()
+    for file in files:
+        tab.tab.get(file.as_uri())
+        assert tab.js("document.documentElement.lang && document.title"), file.name
+        findings.add(tab, file.name)
+    findings.check()
+
+
+# What Swagger UI itself brings: pale colours, its order of headings, text outside of its <main>.
+OF_SWAGGER_UI = ("color-contrast", "heading-order", "region")
+
+
+@pytest.mark.one_step
+@pytest.mark.since(5)
+def test_the_description_of_the_api_has_a_heading_and_a_name(tab):
+    tab.open("/api/docs/")
+    tab.wait("document.querySelector('.opblock')", "the page of Swagger UI")
+    assert tab.js("document.querySelectorAll('h1').length") == 1, "one <h1>"
+    found = barriers(tab, except_for=OF_SWAGGER_UI)
+    assert not found, report(found)
