@@ -301,7 +301,9 @@ OF_SWAGGER_UI = ("color-contrast", "heading-order", "region")
 
 @pytest.mark.one_step
 @pytest.mark.since(5)
-def test_the_description_of_the_api_has_a_heading_and_a_name(tab):
+def test_the_description_of_the_api_has_a_heading_and_a_name(visitor, tab):
+    page = visitor.get("/api/docs/")
+    assert page.status == 200, page
     tab.open("/api/docs/")
     tab.wait("document.querySelector('.opblock')", "the page of Swagger UI")
     assert tab.js("document.querySelectorAll('h1').length") == 1, "one <h1>"
