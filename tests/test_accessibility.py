@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from hashlib import sha256
+from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
 import pytest
 from pygments.token import STANDARD_TYPES
@@ -143,6 +145,12 @@ def show(tab: Chromium, page: Page) -> None:
     tab.wait("document.readyState === 'complete'", f"{page} is there with its styles")
 
 
+def style_paths(page: Page) -> list[str]:
+    """Return where the stylesheets of a page are."""
+    links = page.soup("link", rel="stylesheet", href=True)
+    return [urlsplit(urljoin(page.url, link["href"])).path for link in links]
+
+
 def parts(page: Page, styles: str) -> set[str]:
     """Return of what a page is built: each kind of element, with what it is in, and the outline."""
     found = {f"{styles} {[tag.name for tag in page.soup(re.compile('^h[1-6]$'))]}"}
@@ -157,9 +165,10 @@ def parts(page: Page, styles: str) -> set[str]:
 
 
 @pytest.fixture(scope="session")
-def tab(chromium: Chromium, server: Server) -> Iterator[Chromium]:
+def tab(server: Server, request: pytest.FixtureRequest) -> Iterator[Chromium]:
     """The browser, with a page of the step in it. Pages are put in its place."""
-    axe_source()  # skips where there is none
+    axe_source()  # skips where there is none, before a browser is started
+    chromium = request.getfixturevalue("chromium")
     chromium.reset(Browser(server)).open("/about")
     yield chromium
     chromium.open_nothing()
@@ -176,14 +185,11 @@ def found(tab: Chromium, server: Server, pages: list[Page], fine: set[str]) -> F
     """What stands in somebody's way on the pages of the step. What was fine before still is."""
     findings = Findings()
     visitor = Browser(server)
-    styles = {
-        link["href"]: visitor.get(link["href"]).text
-        for page in pages
-        for link in page.soup("link", rel="stylesheet")
-    }
-    visitor.close()
+    styles: dict[str, str] = {}
     for page in pages:
-        used = str([styles[link["href"]] for link in page.soup("link", rel="stylesheet")])
+        for path in (paths := style_paths(page)):
+            styles[path] = styles.get(path) or visitor.get(path).text
+        used = "".join(styles[path] for path in paths)
         kinds = parts(page, sha256(used.encode()).hexdigest())
         if not fine.issuperset(kinds):
             show(tab, page)
@@ -191,6 +197,7 @@ def found(tab: Chromium, server: Server, pages: list[Page], fine: set[str]) -> F
             findings.add(tab, str(page))
             if len(findings.all) == here:
                 fine |= kinds
+    visitor.close()
     return findings
 
 
@@ -301,7 +308,9 @@ OF_SWAGGER_UI = ("color-contrast", "heading-order", "region")
 
 @pytest.mark.one_step
 @pytest.mark.since(5)
-def test_the_description_of_the_api_has_a_heading_and_a_name(tab):
+def test_the_description_of_the_api_has_a_heading_and_a_name(visitor, tab):
+    page = visitor.get("/api/docs/")
+    assert page.status == 200, page
     tab.open("/api/docs/")
     tab.wait("document.querySelector('.opblock')", "the page of Swagger UI")
     assert tab.js("document.querySelectorAll('h1').length") == 1, "one <h1>"

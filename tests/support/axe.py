@@ -9,7 +9,10 @@ from tests.support.chromium import Chromium
 
 # The package also brings an interface for another driver, which nothing here imports.
 PACKAGE = "axe_playwright_python"
-NEEDED = "no axe-core to look for barriers with: `pip install --no-deps axe-playwright-python`"
+NEEDED = (
+    "no axe-core to look for barriers with: `pip install selenium` for a browser, and "
+    "`pip install --no-deps axe-playwright-python`"
+)
 
 # WCAG 2.0 to 2.2, levels A and AA, and what axe-core's makers advise beyond.
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
