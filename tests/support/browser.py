@@ -280,14 +280,16 @@ def new_name(stem: str = "ada") -> str:
 def walk(browser: Browser, start: str = "/", per_kind: int = 3) -> Iterator[tuple[str, str, Page]]:
     """Follow every link from ``start`` on; yield the linking page, the link and the answer.
 
-    Of paths that differ in numbers alone, such as /posts/1 and /posts/2, only a few are opened.
+    Of links that differ in numbers alone or in the values of their query, only a few are opened.
     """
     queue = [(ADDRESS_BAR, start)]
     seen: set[str] = set()
     kinds: dict[str, int] = {}
     while queue:
         source, link = queue.pop(0)
-        kind = re.sub(r"\d+", "N", link)
+        path, _, query = link.partition("?")
+        names = sorted(part.partition("=")[0] for part in query.split("&"))
+        kind = f"{re.sub(r'[0-9]+', 'N', path)}?{names}"
         if link in seen or kinds.setdefault(kind, 0) >= per_kind:
             continue
         seen.add(link)
