@@ -266,11 +266,9 @@ def test_an_export_can_be_read_in_every_state(tab, join):
         "SUCCESS": "current = 70, total = 70, size = 70000",
     }
     ids = [export["id"] for export in person.get("/api/exports").json()]
-    with person.server.project.sqlite() as database:
-        for identity, (state, values) in zip(ids, states.items(), strict=False):
-            database.execute(
-                f"UPDATE export SET state = ?, {values} WHERE id = ?", (state, identity)
-            )
+    for identity, (state, values) in zip(ids, states.items(), strict=False):
+        statement = f"UPDATE export SET state = :state, {values} WHERE id = :id"
+        person.server.project.change(statement, state=state, id=identity)
     page = person.get("/exports/")
     show(tab, page)
     findings = Findings()
