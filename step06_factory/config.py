@@ -48,7 +48,7 @@ class Config:
         "pool_size": 10,
         "max_overflow": 20,
         # Seconds to wait for one: better a page that says so than a browser that waits.
-        "pool_timeout": 5,
+        "pool_timeout": 10,
     }
     REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
     # Login attempts are counted in Redis, for all processes together. If it is away, each process

@@ -33,8 +33,9 @@ ABOUT_WITHIN = 200
 FREED_WITHIN = 10
 # Open files a watcher: one to the browser, one to Redis.
 FILES_EACH = 2
-# SQLAlchemy keeps five connections and lends ten more.
-MOST_CONNECTIONS = 15
+# A process has few connections to the database, however many watch: our settings say ten, and
+# twenty more when there is much to do.
+MOST_CONNECTIONS = 30
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from flask import json
 from redis import Redis
 from redis.client import PubSub
 from redis.exceptions import RedisError
+from sqlalchemy.exc import TimeoutError
 
 from .exports import describe
 from .exports import percent
@@ -43,6 +44,8 @@ def watch(export_id: str) -> Iterator[str]:
     except RedisError:
         # The browser connects again by itself. Until Redis is back it gets what the row says.
         yield event(look(export_id))
+    except TimeoutError:
+        return  # too many people at the database: the browser comes back in a second
 
 
 def changes(export_id: str, channel: PubSub) -> Iterator[str]:
