@@ -129,6 +129,10 @@ TIMED = {"test_browser", "test_cancelling", "test_crashes", "test_learn", "test_
 
 # What --mysql leaves out: the database makes no difference there, or is MariaDB anyhow.
 NOT_ON_MYSQL = {
+    "test_accessibility.py": "what the browser does with the pages",
+    "test_admin.py::test_a_post_that_is_deleted_while": "a trigger in SQLite's words",
+    "test_admin.py::test_what_the_database_says": "a trigger in SQLite's words",
+    "test_api.py": "what the API says of itself",
     "test_big.py": "memory and time of the app; test_mysql.py has a large archive",
     "test_browser.py": "what the browser does with the pages",
     "test_machines.py": "takes a MariaDB itself",

@@ -483,7 +483,7 @@ def test_people_of_one_nickname_at_once_all_get_in(visit):
 def test_the_row_has_the_openid_and_a_hash(server, browser):
     name = new_name("Row")
     log_in(browser, new_name(), name)
-    row = server.project.rows("SELECT * FROM user WHERE username = ?", name)[0]
+    row = server.project.rows("SELECT * FROM user WHERE username = :value", value=name)[0]
     assert re.fullmatch(r"o[\w-]{27}", row["wechat_openid"])
     assert row["password_hash"].startswith("scrypt:")
 

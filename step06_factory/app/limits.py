@@ -50,6 +50,11 @@ def name_and_address() -> str:
     return f"{address()} {quote(name)}"
 
 
+def nobody() -> bool:
+    """Tell whether the form names nobody: then it is no try."""
+    return not name_key(request.form.get("username", ""))
+
+
 def forgive() -> None:
     """Give back what the tries of this request have cost: it was not a wrong one."""
     # They are counted before the password is checked. Afterwards would be too late: a thousand
