@@ -19,7 +19,10 @@ from tests.support.browser import walk
 from tests.support.chromium import Chromium
 from tests.support.server import Server
 
-pytestmark = pytest.mark.since(4)
+pytestmark = [
+    pytest.mark.since(4),
+    pytest.mark.about("app/admin.py", "app/templates/admin/form.html"),
+]
 
 PASSWORD = "a long password"
 TABLES = ("user", "post")
