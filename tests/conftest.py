@@ -174,11 +174,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 WAITING = ("test_outages", "test_crashes", "test_cancelling", "test_streams")
 # These start steps of their own, or take their time, so each of these files is a group.
 OWN_GROUP = (
+    "test_accessibility",
     "test_browser",
     "test_big",
-    "test_crowds",
+    "test_admin",
+    "test_wechat",
     "test_production",
+    "test_crowds",
     "test_machines",
+    "test_api",
     "test_mysql",
     "test_factory",
 )
