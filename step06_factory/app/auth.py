@@ -18,6 +18,7 @@ from .limits import TRIES_OF_A_NAME
 from .limits import TRIES_OF_AN_ADDRESS
 from .limits import address
 from .limits import forgive
+from .limits import is_nameless
 from .limits import name_and_address
 from .models import User
 from .redirects import redirect_back
@@ -52,7 +53,9 @@ def register() -> str | Response | tuple[str, int]:
 
 
 @bp.route("/login", methods=["GET", "POST"])
-@limiter.limit(TRIES_OF_A_NAME, key_func=name_and_address, methods=["POST"])
+@limiter.limit(
+    TRIES_OF_A_NAME, key_func=name_and_address, methods=["POST"], exempt_when=is_nameless
+)
 @limiter.limit(TRIES_OF_AN_ADDRESS, key_func=address, methods=["POST"])
 def login() -> str | Response:
     """Check name and password, and log in."""
