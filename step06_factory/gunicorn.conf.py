@@ -18,6 +18,9 @@ worker_connections = 2000
 # Each of them needs two open files, one to the browser and one to Redis: take what we may have.
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+# Seconds for a request to come in. When a thousand come at once, the usual 2 are over before the
+# last ones have had a turn, and they would be cut off.
+keepalive = 5
 # Seconds for requests to end after Ctrl-C or a restart.
 graceful_timeout = 10
 # No control socket: it would be one file in the home folder for all gunicorns of this user.

@@ -135,13 +135,16 @@ NOT_ON_MYSQL = {
     "test_api.py": "what the API says of itself",
     "test_big.py": "memory and time of the app; test_mysql.py has a large archive",
     "test_browser.py": "what the browser does with the pages",
-    "test_machines.py": "takes a MariaDB itself",
-    "test_csrf.py": "what the app refuses before it asks the database",
-    "test_mysql.py": "takes a MariaDB itself",
-    "test_redirects.py": "where a login leads",
-    "test_outages.py": "Redis goes away",
-    "test_crashes.py::test_workers_die_in_the_middle": "mostly waits for Celery and Redis",
     "test_crashes.py::test_a_worker_that_was_never_started": "waits for Celery and Redis",
+    "test_crashes.py::test_workers_die_in_the_middle": "mostly waits for Celery and Redis",
+    "test_crowds.py": "what a thousand watchers hold is connections to Redis",
+    "test_csrf.py": "what the app refuses before it asks the database",
+    "test_machines.py": "takes a MariaDB itself",
+    "test_mysql.py": "takes a MariaDB itself",
+    "test_outages.py": "Redis goes away",
+    "test_production.py": "headers, settings, logs and limits",
+    "test_redirects.py": "where a login leads",
+    "test_streams.py": "what Redis publishes",
 }
 
 

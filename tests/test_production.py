@@ -191,7 +191,9 @@ def test_without_a_proxy_nobody_is_believed(visitor):
     assert page.headers["Location"].removeprefix(visitor.server.url) == "/posts/", (
         "a header of the visitor decides where a redirect leads"
     )
-    assert page.headers.get("X-Request-ID", "") != "e" * 20, "a visitor writes into our log"
+    given = page.headers.get("X-Request-ID")
+    assert given, f"{page} has no X-Request-ID"
+    assert given != "e" * 20, "a visitor writes into our log"
 
 
 @pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])

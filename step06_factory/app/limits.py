@@ -43,11 +43,20 @@ def address() -> str:
     return text
 
 
-def name_and_address() -> str:
-    """Return who asks, and for which name, in whatever spelling."""
+def name() -> str:
+    """Return the name that was typed, the same for all its spellings."""
     # No longer than a name can be; and quoted, since it is in the log when it is too much.
-    name = name_key(request.form.get("username", ""))[:90]
-    return f"{address()} {quote(name)}"
+    return quote(name_key(request.form.get("username", ""))[:90])
+
+
+def name_and_address() -> str:
+    """Return who asks, and for which name."""
+    return f"{address()} {name()}"
+
+
+def is_nameless() -> bool:
+    """Tell whether no name was typed: that is nobody's password that is tried."""
+    return not name()
 
 
 def nobody() -> bool:
