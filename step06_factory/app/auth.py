@@ -21,7 +21,6 @@ from .limits import address
 from .limits import forgive
 from .limits import is_nameless
 from .limits import name_and_address
-from .limits import nobody
 from .models import User
 from .redirects import redirect_back
 
@@ -58,13 +57,9 @@ def register() -> str | Response | tuple[str, int]:
 
 
 @bp.route("/login", methods=["GET", "POST"])
-<<<<<<< HEAD
-@limiter.limit(TRIES_OF_A_NAME, key_func=name_and_address, methods=["POST"], exempt_when=nobody)
-=======
 @limiter.limit(
     TRIES_OF_A_NAME, key_func=name_and_address, methods=["POST"], exempt_when=is_nameless
 )
->>>>>>> e8b65f23b48061ec2847b6add08258961d1b9dc1
 @limiter.limit(TRIES_OF_AN_ADDRESS, key_func=address, methods=["POST"])
 def login() -> str | Response:
     """Check name and password, and log in."""

@@ -59,11 +59,6 @@ def is_nameless() -> bool:
     return not name()
 
 
-def nobody() -> bool:
-    """Tell whether the form names nobody: then it is no try."""
-    return not name_key(request.form.get("username", ""))
-
-
 def forgive() -> None:
     """Give back what the tries of this request have cost: it was not a wrong one."""
     # They are counted before the password is checked. Afterwards would be too late: a thousand
