@@ -19,10 +19,8 @@ from tests.support.browser import walk
 from tests.support.chromium import Chromium
 from tests.support.server import Server
 
-pytestmark = [
-    pytest.mark.since(4),
-    pytest.mark.about("app/admin.py", "app/templates/admin/form.html"),
-]
+# All steps have the same admin page, byte by byte.
+pytestmark = [pytest.mark.since(4), pytest.mark.one_step]
 
 PASSWORD = "a long password"
 TABLES = ("user", "post")
@@ -420,7 +418,6 @@ def test_the_last_admin_stays_one(boss, server):
     assert ada.get("/admin/").status == 403, "one of two admins may go"
 
 
-@pytest.mark.one_step
 @pytest.mark.ours
 @pytest.mark.parametrize("database", ["sqlite", "mariadb"])
 def test_two_admins_who_remove_each_other_at_once(idle_server, database, request):
@@ -547,7 +544,6 @@ def test_nothing_leads_to_another_site(boss, server):
             assert hostile.host_in_browser(link["href"], here) == here, f"{link} on {target}"
 
 
-@pytest.mark.one_step
 @pytest.mark.ours
 def test_without_its_tables_it_says_what_to_do(own_server):
     ada = Person(own_server).join()
@@ -594,7 +590,6 @@ assert many == few, f"{few} queries with one post, {many} with many posts of fou
 """
 
 
-@pytest.mark.one_step
 @pytest.mark.ours
 def test_many_posts_take_no_more_queries(project):
     seed = ("seed", "--username", "ada", "--password", "12345678", "--posts", "1")
@@ -637,7 +632,6 @@ def test_every_page_of_it_is_a_page_of_the_site(boss, person):
         assert not page.soup.find(onclick=True), f"{page} has scripts in the HTML"
 
 
-@pytest.mark.one_step
 @pytest.mark.ours
 def test_it_works_in_a_browser(boss, person):
     title = new_name("needle")
