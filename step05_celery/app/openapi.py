@@ -16,7 +16,6 @@ SPEC = {
         "that the login sets; POST and DELETE need the CSRF token too. “Try it out” sends both by "
         "itself, once you have logged in."
     },
-    "servers": [{"url": "/"}],
     "tags": [{"name": "exports", "description": "All posts of a user as one ZIP file."}],
     # What every request needs.
     "security": [{"session": []}],
