@@ -105,7 +105,8 @@ class Findings:
             where = f"{name}, {width} pixels, {scheme}: "
             self.barriers += [where + text for text in barriers(tab)]
             self.unseen += [where + text for text in tab.js(FOCUS)]
-        if brightness(ground := tab.js(GROUND)) > 0.2:
+        ground = tab.js(GROUND)
+        if ground == "rgba(0, 0, 0, 0)" or brightness(ground) > 0.2:
             self.bright.append(f"{name} has the background {ground}")
 
     def _add_width(self, tab: Chromium, name: str, width: int, size: str) -> None:
