@@ -322,6 +322,8 @@ def test_without_events_the_page_asks(events, tab, author):
 def test_a_login_with_wechat_goes_there_and_back(chromium, wechat):
     """From the page of posts to WeChat's page, where somebody approves, and back, logged in."""
     visitor = Browser(wechat)
+    page = visitor.get("/auth/login")
+    assert "/auth/wechat/login" in page.text, f"{page} has no link to log in with WeChat"
     tab = chromium.reset(visitor, width=360)
     tab.open("/auth/login?next=/posts/")
     tab.click("main a[href^='/auth/wechat/login']")
