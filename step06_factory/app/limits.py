@@ -20,7 +20,6 @@ from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
 from .extensions import limiter
-from .extensions import login_manager
 from .main import show_error
 from .names import name_key
 
@@ -91,7 +90,6 @@ def show_too_large(error: RequestEntityTooLarge) -> Response:
 def show_too_many_people(error: TimeoutError) -> Response:
     """Say that it is worth trying again."""
     current_app.logger.error("No connection to the database is free: %s", error)
-    # Every page asks the database who is logged in: this one must not.
-    g._login_user = login_manager.anonymous_user()
+    g.no_database = True  # as in show_database_error
     text = "Too many people are here at the moment. Please try again in some seconds."
     return show_error(ServiceUnavailable(text, retry_after=5))
