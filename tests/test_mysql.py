@@ -215,6 +215,9 @@ def check_an_outage(server: Server, mariadb: MariaDB, status: int) -> None:
         assert page.is_html
         for word in ("Traceback", "pymysql", "Errno"):
             assert word not in page.text, f"{page} shows “{word}”, which is for the terminal"
+    if status == 503:
+        page = person.get("/no-such-page")
+        assert page.status == 404, f"{page}; no database is needed to know that"
     assert visitor.get("/about").status == 200, "/about needs no database"
     assert "Can't connect to MySQL server" in server.web_log.news(), "the terminal does not say why"
     injected("MariaDB is back")

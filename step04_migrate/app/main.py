@@ -7,6 +7,7 @@ from flask import render_template
 from flask import request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response
@@ -46,7 +47,11 @@ def about() -> str:
 def show_error(error: HTTPException) -> Response:
     """Show an error as a page of this site, with its own status code."""
     response = error.get_response()
-    response.data = render_template("error.html", error=error)
+    try:
+        response.data = render_template("error.html", error=error)
+    except SQLAlchemyError:
+        g.no_database = True  # once more, without asking who is logged in: see load_user
+        response.data = render_template("error.html", error=error)
     return response
 
 

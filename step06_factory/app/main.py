@@ -8,6 +8,7 @@ from flask import render_template
 from flask import request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import SecurityError
 from werkzeug.exceptions import ServiceUnavailable
@@ -53,7 +54,11 @@ def show_error(error: HTTPException) -> Response:
         response.data = json.dumps(body)
         response.content_type = "application/json"
     elif not isinstance(error, SecurityError):  # TRUSTED_HOSTS: no links to a host that is not ours
-        response.data = render_template("error.html", error=error)
+        try:
+            response.data = render_template("error.html", error=error)
+        except SQLAlchemyError:
+            g.no_database = True  # once more, without asking who is logged in: see load_user
+            response.data = render_template("error.html", error=error)
     return response
 
 
