@@ -137,7 +137,7 @@ STEPS = (
             "app/logs.py",
             "app/main.py",
             "app/models.py",
-            "app/names.py",
+            "app/nicknames.py",
             "app/security.py",
             "app/static/progress.js",
             "app/templates/auth/",

@@ -18,6 +18,7 @@ from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
 from . import openapi
+from .events import EVENT
 from .events import event
 from .events import watch
 from .exports import describe
@@ -64,22 +65,6 @@ class ExportSchema(Schema):
         allow_none=True,
         metadata={"format": "uri-reference", "description": "Null until there is an archive."},
     )
-
-
-# OpenAPI has a word of its own for streams from 3.2 on. Before, this stands for each event.
-EVENT = {
-    "type": "object",
-    "required": ["data"],
-    "properties": {
-        "data": {
-            "type": "string",
-            "description": "An export as JSON, or null if it was deleted.",
-            "contentMediaType": "application/json",
-            "contentSchema": {"anyOf": [{"$ref": "#/components/schemas/Export"}, {"type": "null"}]},
-        },
-        "retry": {"type": "integer", "description": "Milliseconds until a browser tries again."},
-    },
-}
 
 
 def document(*codes: int) -> Callable[[View], View]:

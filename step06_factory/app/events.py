@@ -26,6 +26,21 @@ EVENT_EVERY = 0.25
 
 FINAL = ("SUCCESS", "FAILURE", "REVOKED")
 
+# OpenAPI has a word of its own for streams from 3.2 on. Before, this stands for each event.
+EVENT = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "data": {
+            "type": "string",
+            "description": "An export as JSON, or null if it was deleted.",
+            "contentMediaType": "application/json",
+            "contentSchema": {"anyOf": [{"$ref": "#/components/schemas/Export"}, {"type": "null"}]},
+        },
+        "retry": {"type": "integer", "description": "Milliseconds until a browser tries again."},
+    },
+}
+
 
 def watch(export_id: str) -> Iterator[str]:
     """Yield the present state of an export, then each change, until it has ended."""

@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response
 
 from .extensions import db
 from .models import User
-from .names import names_like
+from .nicknames import names_like
 from .redirects import is_safe_url
 
 bp = Blueprint("wechat", __name__, url_prefix="/auth/wechat")
