@@ -57,7 +57,7 @@ def export(every):
     return time.process_time() - began
 
 export(usual)
-print(json.dumps([(export(usual), export(seldom)) for _ in range(4)]))
+print(json.dumps([(export(usual), export(seldom)) for _ in range(3)]))
 """
 
 

@@ -31,6 +31,10 @@ KEEP_ALIVE = 5
 LONGEST = 20
 
 
+# What is the same for every server is seen at one.
+at_gunicorn = pytest.mark.parametrize("people", [GUNICORN], ids=["gunicorn"], indirect=True)
+
+
 @dataclass(frozen=True)
 class Event:
     """What one line of the stream says: news of the export, or a comment (then ``news`` is "")."""
@@ -111,6 +115,7 @@ def test_a_watcher_sees_it_all(lab, people):
     export.check_archive()
 
 
+@at_gunicorn
 def test_who_comes_after_the_end_gets_the_end(lab, people):
     lab.hire()
     export = people[1].export().until_end()
@@ -119,6 +124,7 @@ def test_who_comes_after_the_end_gets_the_end(lab, people):
     assert story[-1].after < SOON
 
 
+@at_gunicorn
 def test_who_comes_back_has_lost_nothing(lab, people):
     lab.hire()
     export = people[0].export()
@@ -132,6 +138,7 @@ def test_who_comes_back_has_lost_nothing(lab, people):
     assert story[-1]["state"] == "SUCCESS"
 
 
+@at_gunicorn
 @pytest.mark.parametrize("at_work", [True, False], ids=["running", "waiting"])
 def test_cancelling_reaches_the_watchers(lab, people, at_work):
     if at_work:
@@ -151,6 +158,7 @@ def test_cancelling_reaches_the_watchers(lab, people, at_work):
     assert took < SOON, f"the watcher heard of it after {took:.1f} s"
 
 
+@at_gunicorn
 def test_a_finished_export_that_is_deleted_ends_the_stream(lab, people):
     lab.hire()
     export = people[1].export().until_end()
