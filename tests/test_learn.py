@@ -482,7 +482,7 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
     for name, code in (("SIGKILL", -9), ("SIGINT", 130)):
         running = start(*words, REDIS_URL=redis)
         running.wait_for(" ready.", seconds=60)
-        running.wait_for(f"Open http://127.0.0.1:{port}/")
+        running.wait_for(f"Open http://127.0.0.1:{port}/", seconds=60)
         assert "mariadbd" in {process.name() for process in running.family}
         if name == "SIGKILL":
             assert "day 1" not in page(port, "/posts/")
@@ -495,8 +495,8 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
             )
         assert "day 1" in page(port, "/posts/"), "the data is not in the MariaDB, or was lost"
         running.send(name)
-        assert running.process.wait(15) == code
-        wait_until(lambda running=running: not running.left(), "the end of all", seconds=15)
+        assert running.process.wait(30) == code
+        wait_until(lambda running=running: not running.left(), "the end of all", seconds=30)
         assert "Traceback" not in running.output, tail(running.output)
     assert running.output.rstrip().endswith("Stopped.")
     assert not list(step_folder(copy, 5).glob("instance/*.db")), "there is an SQLite file too"
@@ -504,7 +504,7 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
 
 
 def page(port: int, path: str) -> str:
-    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
         return answer.read().decode()
 
 
