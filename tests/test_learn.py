@@ -479,6 +479,8 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
     port = free_port()
     words = ("run", "5", "--mysql", "--port", port)
     redis = f"redis://localhost:{free_port()}/0"
+    for file in step_folder(copy, 5).glob("instance/*.db"):
+        file.unlink()  # of another test
     for name, code in (("SIGKILL", -9), ("SIGINT", 130)):
         running = start(*words, REDIS_URL=redis)
         running.wait_for(" ready.", seconds=60)
