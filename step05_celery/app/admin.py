@@ -101,8 +101,8 @@ class TableView(AdminsOnly, ModelView):
 
     def handle_view_exception(self, exc: Exception) -> bool:
         """Tell people what they can mend; what they cannot ends in the usual error page."""
-        if isinstance(exc, StaleDataError):
-            exc = ValidationError("Somebody else has deleted this at the same moment.")
+        if isinstance(exc, (StaleDataError, IntegrityError)):
+            exc = ValidationError("Somebody else has changed or deleted this at the same moment.")
         if not isinstance(exc, ValidationError):
             raise exc
         flash(str(exc), "error")

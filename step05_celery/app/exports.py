@@ -12,6 +12,7 @@ from flask import render_template
 from flask import url_for
 from flask_login import current_user
 from flask_login import login_required
+from sqlalchemy import delete
 from sqlalchemy import func
 from sqlalchemy import select
 from werkzeug.exceptions import HTTPException
@@ -74,8 +75,12 @@ def find_my_export(export_id: str) -> Export:
 
 def remove_export(export: Export) -> None:
     """Cancel an export, or delete it where it has ended already."""
-    if not Export.finish(export.id, "REVOKED"):
-        db.session.delete(export)
+    export_id = export.id
+    if not Export.finish(export_id, "REVOKED"):
+        # Not db.session.delete(): it would look for the pieces first, and on MySQL, which goes on
+        # showing what was there when we began, not find those of an export that has just ended.
+        db.session.execute(delete(ExportChunk).where(ExportChunk.export_id == export_id))
+        db.session.execute(delete(Export).where(Export.id == export_id))
     db.session.commit()
 
 
