@@ -50,6 +50,8 @@ def test_each_new_test_fails_on_the_step_before(before, after, tmp_path):
     assert report.exists(), run.stdout + run.stderr
     functions: dict[str, list[bool]] = {}
     for case in ElementTree.parse(report).iter("testcase"):
+        if case.find("skipped") is not None and os.environ.get("CI") != "true":
+            continue  # a program is missing here; or it has failed with other values already
         name = f"{case.get('classname')}.{case.get('name').partition('[')[0]}"
         error = case.find("error")
         failed = case.find("failure") is not None or (
