@@ -19,8 +19,7 @@ from tests.support.browser import walk
 from tests.support.chromium import Chromium
 from tests.support.server import Server
 
-# All steps have the same admin page, byte by byte.
-pytestmark = [pytest.mark.since(4), pytest.mark.one_step]
+pytestmark = [pytest.mark.since(4), pytest.mark.about("app/admin.py")]
 
 PASSWORD = "a long password"
 TABLES = ("user", "post")

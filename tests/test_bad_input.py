@@ -12,7 +12,7 @@ from tests.support.browser import new_name
 
 pytestmark = pytest.mark.since(2)
 # Many values for what is the same code in most of the steps.
-of_forms = pytest.mark.about("app/forms.py", "app/names.py", "app/posts.py")
+of_forms = pytest.mark.about("app/auth.py", "app/forms.py", "app/names.py", "app/posts.py")
 
 PASSWORD = "a long password"
 texts = pytest.mark.parametrize("text", hostile.TEXTS.values(), ids=hostile.TEXTS.keys())

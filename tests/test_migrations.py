@@ -82,7 +82,7 @@ def test_the_revisions_make_what_the_models_say(filled):
     assert sorted(path.name for path in versions.glob("*.py")) == before
 
 
-@pytest.mark.one_step  # which has all revisions of the steps before
+@pytest.mark.about("migrations/env.py")
 def test_all_the_way_down_and_up_again(filled):
     before = tables(filled)
     filled.flask("db", "downgrade", "base")
@@ -92,7 +92,7 @@ def test_all_the_way_down_and_up_again(filled):
     assert tables(filled) == before
 
 
-@pytest.mark.one_step  # which has all revisions of the steps before
+@pytest.mark.about("migrations/env.py")
 def test_rows_survive_down_to_the_first_revision_and_up_again(filled, first_revision):
     def content() -> dict[str, list]:
         found = {name: filled.rows(f"SELECT * FROM `{name}`") for name in tables(filled)}
@@ -176,7 +176,7 @@ def legacy() -> Legacy:
 
 
 @pytest.mark.ours
-@pytest.mark.one_step
+@pytest.mark.about("migrations/env.py")
 def test_a_database_of_step_3_is_taken_over(idle_server, legacy):
     restore(legacy.saved, idle_server.project)
     idle_server.project.flask_all(("db", "stamp", "0001"), ("db", "upgrade"))

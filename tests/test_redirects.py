@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import hostile
 
-pytestmark = [pytest.mark.since(2), pytest.mark.about("app/redirects.py")]
+pytestmark = [pytest.mark.since(2), pytest.mark.about("app/auth.py", "app/redirects.py")]
 
 
 def login_location(browser, account, path: str) -> str:
