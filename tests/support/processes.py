@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support import guard
+from tests.support import warm
 
 
 class NotReady(AssertionError):
@@ -89,7 +90,8 @@ class Process:
         self._log = log
         self._log_start = log.size
         with log.path.open("ab") as output:
-            self._popen = subprocess.Popen(
+            self._popen = warm.start(self.command, cwd=cwd, env=env, output=output.fileno())
+            self._popen = self._popen or subprocess.Popen(
                 self.command,
                 cwd=cwd,
                 env=dict(env),

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from sqlalchemy import text
 
 from common.steps import ROOT
 from common.steps import Step
+from tests.support.processes import Log
+from tests.support.processes import Process
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 
@@ -86,22 +87,18 @@ class Project:
 
     def python(self, *arguments: str, seconds: float = 60, **variables: str) -> Result:
         """Run ``python …`` in the folder and wait for its end."""
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env=self.env | variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=seconds,
-            check=False,
+        log = Log(self.base / "command.txt")
+        start = log.size
+        process = Process(
+            [sys.executable, *arguments], cwd=self.folder, env=self.env | variables, log=log
         )
+        try:
+            code = process.wait(seconds)
+        finally:
+            process.kill()
         words = ["…" if "\n" in word else word for word in arguments]
         command = " ".join(["python", *words]).removeprefix("python -m ")
-        return Result(command, done.returncode, done.stdout)
+        return Result(command, code, log.text(start))
 
     def try_flask(self, *arguments: str, **variables: str) -> Result:
         """Run ``flask …`` and return how it went."""
@@ -114,15 +111,8 @@ class Project:
         return result
 
     def flask_all(self, *commands: tuple[str, ...]) -> str:
-        """Run one ``flask …`` after the other in one process, to save the start of each."""
-        lines = ["from flask.cli import main", "import sys"]
-        for words in commands:
-            lines.append(f"sys.argv = ['flask', *{list(words)!r}]")
-            lines.append("try: main()\nexcept SystemExit as end:\n    if end.code: raise")
-        result = self.python("-c", "\n".join(lines))
-        spoken = "; ".join("flask " + " ".join(words) for words in commands)
-        assert result.code == 0, str(Result(spoken, result.code, result.output))
-        return result.output
+        """Run one ``flask …`` after the other; return what they wrote."""
+        return "".join(self.flask(*words).output for words in commands)
 
     @property
     def database(self) -> Path:

@@ -1,0 +1,210 @@
+"""Programs that start at once: a Python that has the libraries in memory forks them.
+
+Nearly all of the first second of `flask run` goes into importing libraries, and the suite starts
+some three hundred programs. Run as a program, this module imports what the steps import from
+others, then waits for orders: for each it forks, and the child does what ``python -m …`` does. What
+the learner writes (``app``, ``config``) is imported in the child alone, from the disk, every time.
+"""
+
+import ast
+import atexit
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+
+# Not gunicorn: gevent has to come before the modules that it changes.
+PROGRAMS = ("flask", "celery")
+# What these programs import besides, when they begin to work.
+LATER = (
+    "common.ui",
+    "dotenv",
+    "flask_limiter.commands",
+    "pygments.formatters.html",
+    "pygments.lexers.python",
+    "alembic.autogenerate",
+    "alembic.command",
+    "celery.backends.redis",
+    "celery.bin.celery",
+    "celery.bin.worker",
+    "celery.concurrency.prefork",
+    "celery.worker.worker",
+    "kombu.transport.redis",
+    "logging.config",
+    "pymysql",
+    "sqlalchemy.dialects.mysql.pymysql",
+    "sqlalchemy.dialects.sqlite.pysqlite",
+)
+# These take effect while Python starts, so they have to be the same for all.
+AT_THE_START = ("PYTHONPATH", "PYTHONWARNINGS", "PYTHONUNBUFFERED", "LANG")
+
+
+class Started:
+    """A program that was forked, with the methods of `subprocess.Popen` that the tests use."""
+
+    def __init__(self, pid: int, ends: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ends = ends  # a pipe: its exit code comes out of it
+        self._has_ended = select.poll()
+        self._has_ended.register(ends, select.POLLIN)
+
+    def poll(self, seconds: float = 0) -> int | None:
+        """Return the exit code; None if the program still runs when the seconds are over."""
+        if self.returncode is None and self._has_ended.poll(seconds * 1000):
+            self.returncode = int(os.read(self._ends, 20) or -signal.SIGKILL)
+            os.close(self._ends)
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        if (code := self.poll(timeout)) is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+class Warm:
+    """The Python that forks, seen from the tests."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = dict(env)
+        self._lock = threading.Lock()
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, str(theirs.fileno())],
+                env=self._env,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        atexit.register(self._close)
+
+    def _close(self) -> None:
+        self._socket.close()
+        self._process.wait(timeout=30)
+
+    def start(
+        self, words: Sequence[str], cwd: Path, env: Mapping[str, str], output: int
+    ) -> Started:
+        data = json.dumps({"words": words, "cwd": str(cwd), "env": dict(env)}).encode()
+        ends, code = os.pipe()
+        try:
+            with self._lock:
+                socket.send_fds(self._socket, [len(data).to_bytes(4)], [output, code])
+                self._socket.sendall(data)
+                pid = int.from_bytes(receive(self._socket, 4))
+        finally:
+            os.close(code)
+        return Started(pid, ends)
+
+
+@functools.cache
+def the_warm(*env: tuple[str, str]) -> Warm:
+    return Warm(dict(env))
+
+
+def start(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int
+) -> Started | None:
+    """Start a program of a step; return None if that would not be the same as without us."""
+    python, option, *words = *command[:3], "", ""
+    if sys.platform != "linux" or (python, option) != (sys.executable, "-m"):
+        return None
+    if words[0] not in PROGRAMS or not env.keys() >= {*AT_THE_START}:
+        return None
+    same = tuple((name, env[name]) for name in AT_THE_START)
+    return the_warm(*same).start(command[2:], cwd, env, output)
+
+
+def receive(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        if not (more := connection.recv(size - len(data))):
+            raise EOFError
+        data += more
+    return data
+
+
+# From here on: what runs in that Python
+
+
+def libraries(folder: Path) -> set[str]:
+    """Return what the modules of a step import that are not its own."""
+    names = set()
+    for file in (*folder.glob("*.py"), *folder.glob("app/*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module)
+            elif isinstance(node, ast.Import):
+                names.update(alias.name for alias in node.names)
+    ours = {"app", "common", "config"}
+    return {name for name in names if name.partition(".")[0] not in ours}
+
+
+def serve(connection: socket.socket) -> list[str]:
+    """Fork for each order; return in a child, with the words of its command."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children below say themselves how it ended
+    while True:
+        size, fds, *_ = socket.recv_fds(connection, 4, 2)
+        if not size:
+            raise SystemExit
+        order = json.loads(receive(connection, int.from_bytes(size)))
+        if os.fork() == 0:
+            break
+        for fd in fds:
+            os.close(fd)
+    output, code = fds
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if pid := os.fork():
+        connection.sendall(pid.to_bytes(4))
+        connection.close()
+        os.close(output)
+        _, status = os.waitpid(pid, 0)
+        os.write(code, str(os.waitstatus_to_exitcode(status)).encode())
+        os._exit(0)
+    connection.close()
+    os.close(code)
+    os.setsid()
+    for fd in (1, 2):
+        os.dup2(output, fd)
+    os.close(output)
+    os.chdir(order["cwd"])
+    os.environ.clear()
+    os.environ.update(order["env"])
+    tempfile.tempdir = None
+    sys.path[0] = order["cwd"]
+    return order["words"]
+
+
+def main() -> None:
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        root = Path(__file__).parents[2]
+        sys.path[0] = str(root)
+        steps = sorted(root.glob("step*_*"))
+        for name in sorted(libraries(steps[-1]) | set(LATER)):
+            importlib.import_module(name)
+        gc.collect()
+        gc.freeze()
+        words = serve(connection)
+    sys.argv = words
+    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
