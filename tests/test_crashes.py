@@ -56,7 +56,7 @@ WAYS = {
 def test_workers_die_in_the_middle(lab):
     """Four workers with an export each, ended in four ways at once, and two new ones."""
     lab.hire_many(len(WAYS))
-    authors = lab.authors(*[2500] * len(WAYS))
+    authors = lab.authors(*[1500] * len(WAYS))
     exports = {way: author.export() for way, author in zip(WAYS, authors, strict=True)}
     for export in exports.values():
         export.wait(lambda a: a["current"] > 50, "a worker for each has begun")

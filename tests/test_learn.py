@@ -591,9 +591,9 @@ def suite(copy: Copy) -> Iterator[Path]:
 
 
 def test_test_hands_all_arguments_to_pytest(copy, suite):
-    code, out, _ = copy.learn("test", "-s", "-k", "it", "--step", "3", "--help-me")
+    code, _, err = copy.learn("test", "-s", "-k", "it", "--step", "3", "--help-me")
     assert code == 4
-    assert "unrecognized arguments: --help-me" in copy.learn("test", "--help-me").err
+    assert "unrecognized arguments: --help-me" in err
     code, out, _ = copy.learn("test", "-s", "-k", "it", "--step", "3")
     assert code == 0
     assert "asked for 3 None" in out

@@ -2,8 +2,9 @@
 
 Nearly all of the first second of `flask run` goes into importing libraries, and the suite starts
 some three hundred programs. Run as a program, this module imports what the steps import from
-others, then waits for orders: for each it forks, and the child does what ``python -m …`` does. What
-the learner writes (``app``, ``config``) is imported in the child alone, from the disk, every time.
+others, then waits for orders: for each it forks, and the child does what ``python -m …`` and
+``python -c …`` do. What the learner writes (``app``, ``config``) is imported in the child alone,
+from the disk, every time.
 """
 
 import ast
@@ -23,10 +24,14 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import suppress
+from inspect import signature
 from pathlib import Path
 
+import werkzeug.security
+
 # Not gunicorn: gevent has to come before the modules that it changes.
-PROGRAMS = ("flask", "celery")
+PROGRAMS = (("-m", "flask"), ("-m", "celery"))
 # What these programs import besides, when they begin to work.
 LATER = (
     "common.ui",
@@ -123,13 +128,12 @@ def start(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: int
 ) -> Started | None:
     """Start a program of a step; return None if that would not be the same as without us."""
-    python, option, *words = *command[:3], "", ""
-    if sys.platform != "linux" or (python, option) != (sys.executable, "-m"):
-        return None
-    if words[0] not in PROGRAMS or not env.keys() >= {*AT_THE_START}:
+    python, option, what = (*command, "", "")[:3]
+    is_ours = python == sys.executable and (option == "-c" or (option, what) in PROGRAMS)
+    if not is_ours or sys.platform != "linux" or not env.keys() >= {*AT_THE_START}:
         return None
     same = tuple((name, env[name]) for name in AT_THE_START)
-    return the_warm(*same).start(command[2:], cwd, env, output)
+    return the_warm(*same).start(command[1:], cwd, env, output)
 
 
 def receive(connection: socket.socket, size: int) -> bytes:
@@ -192,18 +196,34 @@ def serve(connection: socket.socket) -> list[str]:
     return order["words"]
 
 
+def make_quick_hashes() -> None:
+    """Let Werkzeug's own choice of a hash for passwords be scrypt with little work.
+
+    To be much work is the point of such a hash, and would be half of the time of the tests.
+    """
+    method = signature(werkzeug.security.generate_password_hash).parameters["method"]
+    assert method.default == "scrypt", "Werkzeug has changed its mind: what is quick now?"
+    werkzeug.security.generate_password_hash.__defaults__ = ("scrypt:1024:8:1", 16)
+
+
 def main() -> None:
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         root = Path(__file__).parents[2]
         sys.path[0] = str(root)
         steps = sorted(root.glob("step*_*"))
         for name in sorted(libraries(steps[-1]) | set(LATER)):
-            importlib.import_module(name)
+            with suppress(ImportError):  # whoever needs it will say so
+                importlib.import_module(name)
+        make_quick_hashes()
         gc.collect()
         gc.freeze()
-        words = serve(connection)
-    sys.argv = words
-    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        option, what, *words = serve(connection)
+    if option == "-m":
+        sys.argv = [what, *words]
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = ["-c", *words]
+        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
 
 
 if __name__ == "__main__":
