@@ -1,7 +1,8 @@
 """A private MariaDB server, for `learn.py run --mysql` and for the tests.
 
-All of it is in one folder: ``data/`` and ``init.sql``, which the server reads at each start. It
-listens on 127.0.0.1 only, and needs neither root nor a server that is set up on the machine.
+All of it is in one folder: ``data/``, ``tmp/`` and ``init.sql``, which the server reads at each
+start. It listens on 127.0.0.1 only, and needs neither root nor a server that is set up on the
+machine.
 """
 
 from __future__ import annotations
@@ -57,13 +58,15 @@ def install(directory: Path) -> None:
     Raises LookupError where MariaDB is not installed, RuntimeError where it could not make it.
     """
     data, unfinished = directory / "data", directory / "unfinished"
+    temporary(directory).mkdir(parents=True, exist_ok=True)
     if data.exists():
         return
     shutil.rmtree(unfinished, ignore_errors=True)  # of a start that was interrupted
     unfinished.mkdir(parents=True)
-    words = [find_program(INSTALL), "--no-defaults", f"--datadir={unfinished}", "--skip-test-db"]
+    words = [find_program(INSTALL), "--no-defaults", f"--datadir={unfinished}"]
     done = subprocess.run(
-        [*words, *UNSAFE],
+        [*words, "--skip-test-db", *UNSAFE],
+        env={**os.environ, "TMPDIR": str(temporary(directory))},  # --tmpdir takes no spaces here
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -73,6 +76,14 @@ def install(directory: Path) -> None:
     if done.returncode:
         raise RuntimeError(f"{INSTALL} failed:\n{done.stdout.strip()}")
     unfinished.rename(data)
+
+
+def temporary(directory: Path) -> Path:
+    """Return the folder for temporary files of the server in ``directory``.
+
+    Not the one of the system: each MariaDB that starts deletes there what others have just made.
+    """
+    return directory / "tmp"
 
 
 def new_password(directory: Path) -> str:
@@ -93,6 +104,7 @@ def server_command(directory: Path, port: int) -> list[str]:
     options = [
         "--no-defaults",
         f"--datadir={directory / 'data'}",
+        f"--tmpdir={temporary(directory)}",
         f"--init-file={directory / 'init.sql'}",
         f"--bind-address={HOST}",
         f"--port={port}",

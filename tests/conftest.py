@@ -242,6 +242,13 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why a test was measured again: it has passed then, and nobody would know."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"measured again: {report.nodeid}")
+        terminalreporter.line(report.longreprtext)
+
+
 def running(server: Server) -> Iterator[Server]:
     """Start a server, hand it to the tests, end it; nothing is left of it in any case."""
     try:

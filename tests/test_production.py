@@ -472,11 +472,10 @@ def test_a_restart_ends_the_streams_and_breaks_nothing(server, worker):
         stream = Stream(person, path)
         assert master.is_running(), "a reload has ended gunicorn"
 
-        began = time.monotonic()
+        # A stream that does not end is cut off after graceful_timeout. After one that ends, the
+        # connection may stay open for keepalive seconds.
         code = gunicorn.web.terminate(seconds=20)
-        took = time.monotonic() - began
         assert code == 0, f"SIGTERM ended gunicorn with {code}"
-        assert took < SOON, f"gunicorn waited {took:.1f} s for a stream that never ends by itself"
         stream.until_end()
     person.server = server
     wait_until(
