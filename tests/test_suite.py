@@ -16,6 +16,7 @@ import pytest
 from common.steps import ROOT
 from common.steps import STEPS
 from tests.support.processes import wait_until
+from tests.support.project import Project
 
 
 def pytest_command(*arguments: str) -> list[str]:
@@ -64,6 +65,34 @@ def test_each_new_test_fails_on_the_step_before(before, after, tmp_path):
         f"these tests are for {after.folder}, but {before.folder} passes them too:\n"
         + "\n".join(blind)
     )
+
+
+# What a program can see of how it was started.
+SEEN = """
+import atexit, os, signal, sys
+print(sys.argv, sys.path[:2], sys.flags.dev_mode, sys.warnoptions, os.getcwd())
+print(sorted(os.environ.items()), os.getpgrp() == os.getpid(), sys.stdin.read())
+print([signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)])
+print(sorted(os.listdir("/proc/self/fd")), __name__, file=sys.stderr)
+atexit.register(print, "the end")
+sys.exit(3)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere programs are started as ever")
+def test_a_program_that_is_forked_sees_what_it_would_see_otherwise(monkeypatch):
+    step = STEPS[0]
+    results = []
+    for option in ((), ("-X", "cold")):  # what has an option is not forked
+        project = Project(step, step.path)
+        try:
+            result = project.python(*option, "-c", SEEN, "a", "b c", MORE="1")
+            results.append((result.code, result.output.replace(str(project.base), "BASE")))
+        finally:
+            project.close()
+    assert results[0] == results[1]
+    assert results[0][0] == 3
+    assert results[0][1].rstrip().endswith("the end")
 
 
 def processes_below(folder: Path) -> list[psutil.Process]:

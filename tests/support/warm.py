@@ -192,7 +192,6 @@ def serve(connection: socket.socket) -> list[str]:
     os.environ.clear()
     os.environ.update(order["env"])
     tempfile.tempdir = None
-    sys.path[0] = order["cwd"]
     return order["words"]
 
 
@@ -219,9 +218,11 @@ def main() -> None:
         gc.freeze()
         option, what, *words = serve(connection)
     if option == "-m":
+        sys.path[0] = str(Path.cwd())
         sys.argv = [what, *words]
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     else:
+        sys.path[0] = ""
         sys.argv = ["-c", *words]
         exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
 
