@@ -525,6 +525,15 @@ def seed_as_in_another_terminal(copy: Copy, output: str) -> None:
     )
 
 
+def test_a_mariadb_keeps_to_its_folder(mariadb):
+    """Where two share a folder for temporary files, each deletes what the other has made."""
+    with mariadb.cursor() as cursor:
+        for name in ("datadir", "tmpdir", "pid_file"):
+            cursor.execute(f"SELECT @@{name}")
+            (where,) = cursor.fetchone()
+            assert Path(mariadb.folder, "data", where).is_relative_to(mariadb.folder), where
+
+
 def test_run_with_mysql_leaves_a_database_alone_that_is_set(copy):
     url = "mysql+pymysql://me:secret@somewhere/mine"
     code, out, err = copy.learn("run", "3", "--mysql", "--port", free_port(), DATABASE_URL=url)

@@ -120,16 +120,6 @@ def test_these_names_are_different_on_both(server, on_mysql, first, second):
 
 
 @pytest.mark.one_step
-def test_the_server_keeps_to_its_folder(step, mariadb):
-    """Where two share a folder for temporary files, each deletes what the other has made."""
-    with mariadb.cursor() as cursor:
-        for name in ("datadir", "tmpdir", "pid_file"):
-            cursor.execute(f"SELECT @@{name}")
-            (where,) = cursor.fetchone()
-            assert Path(mariadb.folder, "data", where).is_relative_to(mariadb.folder), where
-
-
-@pytest.mark.one_step
 def test_pages_hold_emoji_and_chinese(on_mysql):
     person = Person(on_mysql).join()
     text = "学习 𠮷 👩🏽‍💻📚"

@@ -50,7 +50,10 @@ def export_posts(self: Task, export_id: str) -> dict[str, int]:
         return make_archive(self, export_id, attempt)
     except Ignore:
         raise
-    except Exception:
+    except Exception as problem:
+        if isinstance(problem.__context__, SystemExit):
+            # The worker was told to stop, and ZipFile minds that a file in it is not complete.
+            raise problem.__context__ from None
         db.session.rollback()
         Export.finish(export_id, "FAILURE", error="Something went wrong here. Please try again.")
         db.session.commit()

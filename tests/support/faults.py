@@ -241,7 +241,7 @@ class Export:
                 when = f"after {seconds:g} s" if late else "in the end"
                 raise NotReady(
                     f"It was expected that {what}; {when} the export is {self.last}.\n"
-                    f"The workers wrote:\n{self._worker_logs()}"
+                    f"The workers wrote:\n{self.worker_logs()}"
                 )
             time.sleep(0.05)
         return self
@@ -296,8 +296,10 @@ class Export:
             return None
         return project.rows(f"{query} WHERE {column} = :id", id=self.id)
 
-    def _worker_logs(self) -> str:
-        return "\n".join(tail(worker.output, 12) for worker in self.lab.workers[-2:])
+    def worker_logs(self) -> str:
+        """Return what the workers wrote who had to do with it: the end of it."""
+        logs = [worker.output for worker in self.lab.workers]
+        return "\n".join(tail(log, 30) for log in logs if self.id in log) or tail(logs[-1], 30)
 
 
 def quiet_port() -> int:
