@@ -109,7 +109,7 @@ def processes_below(folder: Path) -> list[psutil.Process]:
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGKILL"])
 def test_nothing_is_left_behind_when_a_run_is_ended(tmp_path, ending):
     run = subprocess.Popen(
-        pytest_command("-n=2", "--step=5", "-k=test_the_bar or gunicorn or slash"),
+        pytest_command("-n=1", "--step=5", "-k=test_the_bar or gunicorn or slash"),
         cwd=ROOT,
         env=environment(TMPDIR=str(tmp_path)),
         stdout=subprocess.DEVNULL,

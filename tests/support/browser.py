@@ -151,7 +151,6 @@ class Browser:
         self.http = requests.Session()
         self.http.trust_env = False
         self.http.max_redirects = MAX_REDIRECTS
-        self._soup = mechanicalsoup.Browser(self.http, {"features": "html.parser"})
 
     def close(self) -> None:
         self.http.close()
@@ -195,8 +194,8 @@ class Browser:
             except mechanicalsoup.LinkNotFoundError:
                 raise AssertionError(f"{page}, but its form has no field “{name}”") from None
         form.choose_submit(None)
-        sent = self._soup.submit(form, page.url, allow_redirects=follow, timeout=30)
-        return Page(sent)
+        request = mechanicalsoup.Browser.get_request_kwargs(form.form, page.url)
+        return Page(self.http.request(**request, allow_redirects=follow, timeout=30))
 
     def is_logged_in(self) -> bool:
         """Tell whether the pages offer to log out."""
