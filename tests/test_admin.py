@@ -19,6 +19,8 @@ from tests.support.browser import walk
 from tests.support.chromium import Chromium
 from tests.support.server import Server
 
+# Most is seen in the step that brings the page, and in the last one. What takes long is seen in the
+# last one alone: app/admin.py is the same there, byte by byte.
 pytestmark = [pytest.mark.since(4), pytest.mark.about("app/admin.py")]
 
 PASSWORD = "a long password"
@@ -202,6 +204,7 @@ def test_a_post_can_be_changed_and_stays_its_authors(boss, person):
 
 
 @pytest.mark.ours
+@pytest.mark.one_step
 @pytest.mark.parametrize("text", hostile.TEXTS.values(), ids=hostile.TEXTS.keys())
 def test_any_text_as_a_title_or_a_name(boss, text):
     name = text.format(unique=new_name("x")) if "{" in text else text
@@ -291,6 +294,7 @@ def test_fields_that_are_not_in_the_form_are_not_taken(boss, server):
 
 
 @pytest.mark.ours
+@pytest.mark.one_step
 @pytest.mark.parametrize(
     ("first", "second"), hostile.SAME_NAMES.values(), ids=hostile.SAME_NAMES.keys()
 )
@@ -415,6 +419,7 @@ def test_the_last_admin_stays_one(boss, server):
 
 
 @pytest.mark.ours
+@pytest.mark.one_step
 @pytest.mark.parametrize("database", ["sqlite", "mariadb"])
 def test_two_admins_who_remove_each_other_at_once(idle_server, database, request):
     """Each takes the right from the other, at the same moment: one of them has to fail."""
@@ -452,6 +457,7 @@ def test_two_admins_who_remove_each_other_at_once(idle_server, database, request
 
 
 @pytest.mark.ours
+@pytest.mark.one_step
 def test_odd_addresses_are_no_error_of_ours(boss):
     numbers = (*hostile.BAD_NUMBERS, *hostile.BAD_PAGES, UNKNOWN, "9" * 5000, "1,2", "1&id=2")
     for table in TABLES:
@@ -468,6 +474,7 @@ def test_odd_addresses_are_no_error_of_ours(boss):
 
 
 @pytest.mark.ours
+@pytest.mark.one_step
 def test_odd_forms_are_no_error_of_ours(boss, server):
     before = counts(server)
     for table in TABLES:
@@ -527,6 +534,7 @@ def test_what_is_in_the_address_does_not_get_into_the_links(boss):
 
 
 @pytest.mark.ours
+@pytest.mark.one_step
 def test_nothing_leads_to_another_site(boss, server):
     here = urlsplit(server.url).netloc
     for text in hostile.ELSEWHERE:
@@ -587,6 +595,7 @@ assert many == few, f"{few} queries with one post, {many} with many posts of fou
 
 
 @pytest.mark.ours
+@pytest.mark.one_step
 def test_many_posts_take_no_more_queries(project):
     seed = ("seed", "--username", "ada", "--password", "12345678", "--posts", "1")
     project.flask_all(("db", "upgrade"), seed, ("make-admin", "ada"))
@@ -629,6 +638,7 @@ def test_every_page_of_it_is_a_page_of_the_site(boss, person):
 
 
 @pytest.mark.ours
+@pytest.mark.one_step
 def test_it_works_in_a_browser(boss, person):
     title = new_name("needle")
     post = person.write(title)

@@ -78,7 +78,7 @@ def test_workers_die_in_the_middle(lab):
                 if export.ended:
                     took[way] = time.monotonic() - back
                     seen(f"{way}: {export.last['state']} after {took[way]:.1f} s")
-        time.sleep(0.1)
+        time.sleep(0.25)
     for way, export in exports.items():
         assert way in took, f"{way}: {RECOVERY} s after a worker is back it is still {export.last}"
         assert export.last["state"] == "SUCCESS", (

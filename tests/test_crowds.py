@@ -55,7 +55,7 @@ def lab(step, source) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def author(lab: Lab) -> Iterator[Author]:
     """Somebody at a gunicorn with the step's own settings and one worker."""
-    author = lab.authors(4000)[0]
+    author = lab.authors(3000)[0]
     with lab.beside((*GUNICORN, "--workers", "1")) as served:
         author.server = served
         page = author.get(f"/api/exports/{uuid4()}/events")

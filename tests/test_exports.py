@@ -74,7 +74,7 @@ def watch(person: Browser, path: str, *, seconds: float = 60) -> list[dict]:
             raise NotReady(
                 f"After {seconds:g} s it is still {seen[-1]}. The worker wrote:\n{wrote}"
             )
-        time.sleep(0.02)
+        time.sleep(0.05)
     return seen
 
 

@@ -412,23 +412,13 @@ def test_run_5_brings_redis_and_a_worker_and_ends_them(start, copy):
 
 
 @posix
-def test_run_5_uses_the_redis_that_answers(start, redis_port):
-    url = f"redis://127.0.0.1:{redis_port}/0"
-    running = start("run", "5", "--port", free_port(), REDIS_URL=url)
-    running.wait_for(" ready.", seconds=60)
-    assert f"Redis: using the one that answers at {url}" in running.output
-    assert not [process for process in running.family if "valkey" in process.name()]
-    running.send("SIGTERM")  # to learn.py alone, as kill and IDEs send it
-    assert running.process.wait(10) == 143
-    assert running.left() == []
-    assert stack.redis_answers(url), "a Redis that was there before must be there afterwards"
-
-
-@posix
-def test_run_6_brings_a_stand_in_for_wechat_and_ends_it(start, redis_port):
+def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(start, redis_port):
     port, url = free_port(), f"redis://127.0.0.1:{redis_port}/0"
     running = start("run", "6", "--wechat", "--port", port, REDIS_URL=url, WECHAT_APP_ID="mine")
     running.wait_for("wechat |  * Running on")
+    running.wait_for(" ready.", seconds=60)
+    assert f"Redis: using the one that answers at {url}" in running.output
+    assert not [process for process in running.family if "valkey" in process.name()]
     running.wait_for(f"Open http://127.0.0.1:{port}/")
     standin = re.search(
         r"WeChat: a stand-in answers at (http://127\.0\.0\.1:(\d+))", running.output
@@ -438,9 +428,10 @@ def test_run_6_brings_a_stand_in_for_wechat_and_ends_it(start, redis_port):
         assert answer.status == 200
         assert answer.url.startswith(f"{standin[1]}/connect/qrconnect?appid=")
         assert "Approve" in answer.read().decode()
-    running.send("SIGINT")
-    assert running.process.wait(10) == 130
+    running.send("SIGTERM")  # to learn.py alone, as kill and IDEs send it
+    assert running.process.wait(10) == 143
     assert running.left() == []
+    assert stack.redis_answers(url), "a Redis that was there before must be there afterwards"
     assert stack.port_is_free(int(standin[2]))
     assert "Traceback" not in running.output, tail(running.output)
 

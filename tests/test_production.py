@@ -131,6 +131,15 @@ def test_production_refuses_a_bad_setting(project, name, value):
     assert "Traceback" not in result.output, f"one clear line would do. {result}"
 
 
+@pytest.mark.ours
+def test_a_password_is_much_work_to_guess(production, member):
+    """Where the tests start a step by itself it is less, see support/warm.py: not at gunicorn."""
+    query = "SELECT password_hash FROM user WHERE username = :name"
+    (row,) = production.project.rows(query, name=member.username)
+    method, _, _ = row["password_hash"].partition("$")
+    assert method == "scrypt:32768:8:1", f"the hash is made by {method}, which is another work"
+
+
 # Headers and cookies
 
 

@@ -243,7 +243,7 @@ class Export:
                     f"It was expected that {what}; {when} the export is {self.last}.\n"
                     f"The workers wrote:\n{self.worker_logs()}"
                 )
-            time.sleep(0.05)
+            time.sleep(0.1)
         return self
 
     def until_end(self, state: str = "SUCCESS", *, seconds: float = 60) -> "Export":
