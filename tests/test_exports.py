@@ -21,7 +21,7 @@ from tests.support.server import Server
 
 pytestmark = [pytest.mark.since(5), pytest.mark.usefixtures("worker")]
 
-SEEDED = 1200
+SEEDED = 800
 FINAL = {"SUCCESS", "FAILURE", "REVOKED"}
 ORDER = ("PENDING", "STARTED", "PROGRESS", "SUCCESS")
 KEYS = {"id", "state", "current", "total", "percent", "message", "created_at", "archive_url"}
