@@ -87,13 +87,12 @@ class Warm:
     """The Python that forks, seen from the tests."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = dict(env)
         self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, __file__, str(theirs.fileno())],
-                env=self._env,
+                env=dict(env),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
@@ -162,8 +161,11 @@ def libraries(folder: Path) -> set[str]:
 
 
 def serve(connection: socket.socket) -> list[str]:
-    """Fork for each order; return in a child, with the words of its command."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children below say themselves how it ended
+    """Fork for each order; return in the program to be, with the words of its command.
+
+    In between is a process that waits for the end of the program, and tells its exit code.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those in between
     while True:
         size, fds, *_ = socket.recv_fds(connection, 4, 2)
         if not size:
@@ -176,15 +178,16 @@ def serve(connection: socket.socket) -> list[str]:
     output, code = fds
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if pid := os.fork():
-        connection.sendall(pid.to_bytes(4))
         connection.close()
         os.close(output)
         _, status = os.waitpid(pid, 0)
-        os.write(code, str(os.waitstatus_to_exitcode(status)).encode())
+        with suppress(BrokenPipeError):  # the tests have ended meanwhile
+            os.write(code, str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
+    os.setsid()  # before anybody knows the number, and ends the group of that number
+    connection.sendall(os.getpid().to_bytes(4))
     connection.close()
     os.close(code)
-    os.setsid()
     for fd in (1, 2):
         os.dup2(output, fd)
     os.close(output)
