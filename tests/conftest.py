@@ -43,10 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--mysql", action="store_true", help="run steps 3 to 6 on a MariaDB of its own")
     group.addoption("--app", metavar="DIR", help="with --step: test this folder instead of ours")
     group.addoption(
-        "--held-to",
-        type=int,
-        metavar="N",
-        help="with --step: run the tests that step N introduces, to see that they fail",
+        "--too-early",
+        action="store_true",
+        help="run each test on the step before the one that it is for, to see that it fails",
     )
 
 
@@ -57,8 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if number and signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, handler)
     option = config.option
-    if (option.app or option.held_to) and not option.step:
-        raise pytest.UsageError("--app and --held-to need --step, which says what is promised")
+    if option.app and not option.step:
+        raise pytest.UsageError("--app needs --step, which says what is promised")
     if option.step:
         try:
             find_step(option.step)
@@ -95,10 +94,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     assert needs_step, f"{metafunc.definition.nodeid} is for some steps, but uses none"
     option = metafunc.config.option
-    if option.step:
+    if option.too_early:
+        chosen = [step for step in STEPS if step.number == steps[0] - 1]
+    elif option.step:
         only = find_step(option.step)
-        promised = steps[0] == option.held_to if option.held_to else only.number in range_of(steps)
-        chosen = [only] if promised else []
+        chosen = [only] if only.number in range_of(steps) else []
     else:
         chosen = [step for step in STEPS if step.number in range_of(steps)]
         chosen = [step for step in chosen if step.database or not option.mysql]
@@ -149,7 +149,7 @@ NOT_ON_MYSQL = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.option.held_to:
+    if not config.option.too_early:
         for item in items:
             if item.get_closest_marker("slow") or item.path.stem in TIMED:
                 item.add_marker(pytest.mark.flaky(reruns=1))  # measure again before it counts
@@ -162,7 +162,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             return False
         if not option.mysql and item.get_closest_marker("only_on_mysql"):
             return False
-        if not option.mysql and not option.step:
+        if not option.mysql and not option.step and not option.too_early:
             return True
         call = getattr(item, "callspec", None)
         if call is None or not isinstance(call.params.get("step"), Step):
@@ -189,8 +189,10 @@ OWN_GROUP = (
     "test_mysql",
     "test_factory",
 )
+# One run shows for all steps that their tests fail on the step before.
+TOO_EARLY = "test_each_new_test_fails_on_the_step_before"
 # The longest come first. What is in no group (None) fills the gaps.
-GROUPS = ("waiting", "step6", "step5", *OWN_GROUP, "test_suite", "step4", "step3", "step2", None)
+GROUPS = ("waiting", "step6", "step5", *OWN_GROUP, TOO_EARLY, "step4", "step3", "step2", None)
 
 
 def group_of(nodeid: str) -> str | None:
@@ -200,13 +202,15 @@ def group_of(nodeid: str) -> str | None:
         return "waiting"
     if file in OWN_GROUP:
         return file
+    if TOO_EARLY in nodeid:
+        return TOO_EARLY
     of_step = re.search(r"[\[-](step\d+)[\]-]", nodeid)
     return of_step[1] if of_step else None
 
 
 def urgency(nodeid: str) -> int:
     """Return when a test should begin: small numbers first."""
-    group = "test_suite" if "test_suite.py" in nodeid else group_of(nodeid)
+    group = TOO_EARLY if "test_suite.py" in nodeid else group_of(nodeid)
     return GROUPS.index(group) if group in GROUPS else len(GROUPS)
 
 
@@ -225,8 +229,8 @@ failed: set[str] = set()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.config.option.held_to and item.nodeid.partition("[")[0] in failed:
-        pytest.skip("it has failed with other values, which is what --held-to asks for")
+    if item.config.option.too_early and item.nodeid.partition("[")[0] in failed:
+        pytest.skip("it has failed with other values, which is what --too-early asks for")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,18 +31,12 @@ def environment(**variables: str) -> dict[str, str]:
     return ours | variables
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    list(pairwise(STEPS)),
-    ids=[f"{before.folder}-is-not-step-{after.number}" for before, after in pairwise(STEPS)],
-)
-def test_each_new_test_fails_on_the_step_before(before, after, tmp_path):
-    report = tmp_path / "report.xml"
+@pytest.fixture(scope="session")
+def too_early(tmp_path_factory) -> dict[str, dict[str, list[bool]]]:
+    """For each step, what became of the tests that are for the next one: which of them failed."""
+    report = tmp_path_factory.mktemp("early") / "report.xml"
     run = subprocess.run(
-        pytest_command(
-            *("-n=0", "--step", str(before.number), "--held-to", str(after.number)),
-            *("--tb=no", "-o", "junit_logging=no", f"--junitxml={report}"),
-        ),
+        pytest_command("-n=0", "--too-early", "--tb=no", f"--junitxml={report}"),
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -49,17 +44,29 @@ def test_each_new_test_fails_on_the_step_before(before, after, tmp_path):
         check=False,
     )
     assert report.exists(), run.stdout + run.stderr
-    functions: dict[str, list[bool]] = {}
+    found: dict[str, dict[str, list[bool]]] = {}
     for case in ElementTree.parse(report).iter("testcase"):
         if case.find("skipped") is not None and os.environ.get("CI") != "true":
             continue  # a program is missing here; or it has failed with other values already
-        name = f"{case.get('classname')}.{case.get('name').partition('[')[0]}"
+        name, _, values = case.get("name").partition("[")
+        step = re.search(r"\bstep\d", values)[0]
         error = case.find("error")
         failed = case.find("failure") is not None or (
             error is not None and "setup" in error.get("message", "")
         )
-        functions.setdefault(name, []).append(failed)
-    assert functions, f"no test is new in {after.folder}: {run.stdout}"
+        functions = found.setdefault(step, {})
+        functions.setdefault(f"{case.get('classname')}.{name}", []).append(failed)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    list(pairwise(STEPS)),
+    ids=[f"{before.folder}-is-not-step-{after.number}" for before, after in pairwise(STEPS)],
+)
+def test_each_new_test_fails_on_the_step_before(before, after, too_early):
+    functions = too_early.get(f"step{before.number}")
+    assert functions, f"no test is new in {after.folder}"
     blind = [name for name, failed in functions.items() if not any(failed)]
     assert not blind, (
         f"these tests are for {after.folder}, but {before.folder} passes them too:\n"
@@ -156,7 +163,7 @@ def test_a_skip_is_a_failure_in_ci(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--app", "."], "need --step"),
+        (["--app", "."], "needs --step"),
         (["--step", "9"], "step01_hello"),
         (["--step", "3", "--app", "no-such-folder"], "no-such-folder"),
         (["--step", "2", "--mysql"], "step 3 is the first"),
