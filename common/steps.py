@@ -129,6 +129,7 @@ STEPS = (
             "app/__init__.py",
             "app/api.py",
             "app/auth.py",
+            "app/checks.py",
             "app/events.py",
             "app/exports.py",
             "app/extensions.py",
