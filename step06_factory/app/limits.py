@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from flask import Blueprint
 from flask import current_app
-from flask import g
 from flask import request
 from flask_limiter import RateLimitExceeded
 from redis.exceptions import RedisError
@@ -19,8 +18,8 @@ from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
+from .errors import show_error
 from .extensions import limiter
-from .main import show_error
 from .names import name_key
 
 bp = Blueprint("limits", __name__)
@@ -90,6 +89,5 @@ def show_too_large(error: RequestEntityTooLarge) -> Response:
 def show_too_many_people(error: TimeoutError) -> Response:
     """Say that it is worth trying again."""
     current_app.logger.error("No connection to the database is free: %s", error)
-    g.no_database = True  # as in show_database_error
     text = "Too many people are here at the moment. Please try again in some seconds."
     return show_error(ServiceUnavailable(text, retry_after=5))

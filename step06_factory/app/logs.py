@@ -66,9 +66,10 @@ def log_request(response: Response) -> Response:
     # quote() leaves no line break and no colour code in the log. The query may hold a secret.
     method, path = quote(request.method), quote(request.path)
     milliseconds = (perf_counter() - g.began) * 1000
-    user = session.get("_user_id", "-").partition(" ")[0]
-    line = "%s %s %d in %d ms, user %s"
-    current_app.logger.info(line, method, path, response.status_code, milliseconds, user)
+    # Enough of the session's id to tell sessions apart, and too little to be one.
+    session_id = str(session.get("_user_id", "-"))[:8]
+    line = "%s %s %d in %d ms, session %s"
+    current_app.logger.info(line, method, path, response.status_code, milliseconds, session_id)
     response.headers["X-Request-ID"] = request_id.get()
     return response
 
