@@ -1,4 +1,4 @@
-"""The settings of the app. What differs from machine to machine comes from the environment."""
+"""The settings of the app. What differs between machines comes from the environment."""
 
 import os
 import secrets
@@ -8,7 +8,7 @@ INSTANCE = Path(__file__).parent / "instance"
 
 
 def kept_secret_key() -> str:
-    """Return the key in instance/, which the first start makes."""
+    """Return the key in ``instance/``; the first start makes it."""
     path = INSTANCE / "secret_key"
     if not path.exists():
         INSTANCE.mkdir(exist_ok=True)
@@ -18,9 +18,9 @@ def kept_secret_key() -> str:
 
 
 class Config:
-    """What every way to run the app shares."""
+    """The settings of the app."""
 
-    # Signs the session cookie. Who knows it can log in as anybody, so it is never in the code.
+    # Signs the session cookie. With it anybody can log in as anybody: never put it into the code.
     SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret_key()
-    # The browser does not send the cookie along when another site posts a form to us.
+    # Browsers do not send the cookie with a form that another site posts to us.
     SESSION_COOKIE_SAMESITE = "Lax"

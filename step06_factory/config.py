@@ -1,4 +1,4 @@
-"""The settings of the app. What differs from machine to machine comes from the environment."""
+"""The settings of the app. What differs between machines comes from the environment."""
 
 import os
 import secrets
@@ -8,7 +8,7 @@ INSTANCE = Path(__file__).parent / "instance"
 
 
 def kept_secret_key() -> str:
-    """Return the key in instance/, which the first start makes."""
+    """Return the key in ``instance/``; the first start makes it."""
     path = INSTANCE / "secret_key"
     if not path.exists():
         INSTANCE.mkdir(exist_ok=True)
@@ -18,23 +18,23 @@ def kept_secret_key() -> str:
 
 
 class Config:
-    """What every way to run the app shares."""
+    """The settings of the app."""
 
-    # Signs the session cookie. Who knows it can log in as anybody, so it is never in the code.
+    # Signs the session cookie. With it anybody can log in as anybody: never put it into the code.
     @property
     def SECRET_KEY(self) -> str:
         """A property, so that only the settings that are used make a key."""
         return os.environ.get("SECRET_KEY") or kept_secret_key()
 
-    # The browser does not send the cookie along when another site posts a form to us.
+    # Browsers do not send the cookie with a form that another site posts to us.
     SESSION_COOKIE_SAMESITE = "Lax"
     REMEMBER_COOKIE_SAMESITE = "Lax"
-    # The form token lives as long as the session: a text that took two hours to write is not lost.
+    # The CSRF token lives as long as the session: a text that took two hours is not lost.
     WTF_CSRF_TIME_LIMIT = None
-    # SQLite puts a relative path into instance/. MySQL: mysql+pymysql://user:password@host/database
+    # SQLite: a path relative to instance/. MySQL: mysql+pymysql://user:password@host/database
     SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "sqlite:///study_log.db")
     SQLALCHEMY_ENGINE_OPTIONS = {
-        # A server hangs up on those who were idle for long, or when it restarts: ask before use.
+        # A server closes connections that are idle for long: test each one before use.
         "pool_pre_ping": True,
         # The connections of all processes together must fit into the database; MySQL takes 151.
         "pool_size": 10,

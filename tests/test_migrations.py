@@ -192,7 +192,7 @@ def test_a_database_of_step_3_is_taken_over(idle_server, legacy):
     assert page.heading == "Edited", f"{page}; an old post should still be its author's"
 
 
-@pytest.mark.about("app/main.py")
+@pytest.mark.about("app/errors.py")
 def test_before_the_upgrade_pages_say_what_to_do(idle_server):
     idle_server.start(upgrade=False)
     visitor = Browser(idle_server)

@@ -136,13 +136,14 @@ def test_no_file_moves(before, after):
 
 
 @each_step
-def test_a_step_imports_no_other_step_and_only_the_look_of_common(lesson):
+def test_a_step_imports_no_other_step_and_of_common_the_look_and_the_samples(lesson):
     for path in python_files(lesson):
         for name in imports(path):
             assert not re.match(r"step\d", name), f"{path} imports {name}"
             assert not re.match(r"(tests|learn)\b", name), f"{path} imports {name}"
             if name.split(".")[0] == "common":
-                assert name == "common.ui", f"{path} imports {name}; only common.ui is for steps"
+                allowed = name.startswith(("common.ui", "common.samples"))
+                assert allowed, f"{path} imports {name}; steps may only use ui and samples"
 
 
 @each_step

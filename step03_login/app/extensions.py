@@ -1,7 +1,7 @@
 """The extensions, not yet bound to an app.
 
-All modules import them from here, and only app/__init__.py binds them to the app: so no module
-has to import the app, and no two modules import each other.
+All modules import them from here, and only ``app/__init__.py`` binds them to the app. So no module
+needs to import the app, and there are no circular imports.
 """
 
 from flask_login import LoginManager
@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase
 class Base(DeclarativeBase):
     """What all models share."""
 
-    # Every constraint gets a name by rule: what has no name cannot be changed later.
+    # Each constraint gets a name by this rule: without a name it could not be changed later.
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -24,7 +24,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    # On MySQL: all of Unicode, and compared as SQLite does, however the database was created.
+    # On MySQL: all of Unicode, compared as SQLite compares it, however the database was created.
     __table_args__ = {"mysql_collate": "utf8mb4_bin", "mariadb_collate": "utf8mb4_bin"}
 
 

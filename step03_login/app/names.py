@@ -2,26 +2,26 @@
 
 import unicodedata
 
-# Joins emoji to one, as in 👩‍💻, and cannot be seen itself.
+# Joins two emoji to one, as in 👩‍💻, and is invisible itself.
 JOINER = "\u200d"
 
 
 def clean_name(text: str) -> str:
-    """Spell a name in the one standard form of Unicode, each gap as one plain space."""
+    """Return a name in Unicode's NFKC form, each gap as one plain space."""
     return clean_title(unicodedata.normalize("NFKC", text))
 
 
 def clean_title(text: str) -> str:
-    """Cut spaces at both ends, and make each gap one plain space."""
+    """Strip a title, and make each gap in it one plain space."""
     return " ".join(text.split())
 
 
 def is_visible(text: str) -> bool:
-    """Tell whether there is something to see, and nothing hidden: no NUL, no line end."""
+    """Return whether a text shows something and hides nothing: no NUL, no line end."""
     text = text.replace(JOINER, "")
     return text != "" and text.isprintable()
 
 
 def name_key(text: str) -> str:
-    """Return what is equal for equal names: Ada, ADA and Ａｄａ are one person."""
+    """Return a key that is equal for equal names: Ada, ADA and Ａｄａ are one user."""
     return clean_name(text.replace(JOINER, "")).casefold()

@@ -1,6 +1,7 @@
 """Create the app and wire its parts."""
 
 from flask import Flask
+from flask_login import current_user
 
 from common import ui
 from config import Config
@@ -9,6 +10,7 @@ from . import admin
 from . import api
 from . import auth
 from . import commands
+from . import errors
 from . import exports
 from . import health
 from . import limits
@@ -36,16 +38,19 @@ def create_app(config: str | Config | type[Config] | None = None) -> Flask:
     security.init_app(app)
     db.init_app(app)
     migrate.init_app(app, db)
-    login_manager.init_app(app)
+    # current_user is a lazy proxy: a page that does not use it sends no query for it.
+    login_manager.init_app(app, add_context_processor=False)
+    app.jinja_env.globals["current_user"] = current_user
     csrf.init_app(app)
     limiter.init_app(app)
     celery_init_app(app)
 
-    # This makes all errors JSON. main.bp comes later, so that its show_error has the last word.
+    # This makes all errors JSON. errors.bp comes later, so that its show_error has the last word.
     DescribedApi(app).register_blueprint(api.bp)
     app.register_blueprint(api.swagger_files)
 
     app.register_blueprint(ui.bp)
+    app.register_blueprint(errors.bp)
     app.register_blueprint(main.bp)
     app.register_blueprint(limits.bp)
     app.register_blueprint(health.bp)

@@ -16,7 +16,6 @@ from flask_login import current_user
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.security import generate_password_hash
 from werkzeug.wrappers import Response
 from wtforms import BooleanField
 from wtforms import ValidationError
@@ -143,7 +142,7 @@ class UserView(TableView):
         """Set what follows from the form, and see whether the database takes it."""
         model.name_key = name_key(model.username)
         if is_created:
-            model.password_hash = generate_password_hash(form.password.data)
+            model.set_password(form.password.data)
         elif not model.is_admin:
             keep_an_admin(model)
         try:

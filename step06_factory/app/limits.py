@@ -19,8 +19,8 @@ from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
+from .errors import show_error
 from .extensions import limiter
-from .main import show_error
 from .names import name_key
 
 bp = Blueprint("limits", __name__)

@@ -66,10 +66,10 @@ def log_request(response: Response) -> Response:
     # quote(): no line break or colour code gets into the log. No query: it may hold a secret.
     method, path = quote(request.method), quote(request.path)
     milliseconds = (perf_counter() - g.started_at) * 1000
-    # The beginning of the session's id: it tells sessions apart, and opens none.
-    who = session.get("_user_id", "-")[:8]
+    # Enough of the session's id to tell sessions apart, and too little to be one.
+    session_id = str(session.get("_user_id", "-"))[:8]
     line = "%s %s %d in %d ms, session %s"
-    current_app.logger.info(line, method, path, response.status_code, milliseconds, who)
+    current_app.logger.info(line, method, path, response.status_code, milliseconds, session_id)
     response.headers["X-Request-ID"] = request_id.get()
     return response
 

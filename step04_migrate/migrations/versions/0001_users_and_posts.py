@@ -1,4 +1,4 @@
-"""Users and posts, as step 3 made them."""
+"""Users and posts, as step 3 creates them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,9 +18,11 @@ def upgrade():
         sa.Column("username", sa.String(30), nullable=False),
         sa.Column("name_key", sa.String(90), nullable=False),
         sa.Column("password_hash", sa.String(256), nullable=False),
+        sa.Column("session_id", sa.String(32), nullable=False),
         sa.Column("created_at", timestamp, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_user"),
         sa.UniqueConstraint("name_key", name="uq_user_name_key"),
+        sa.UniqueConstraint("session_id", name="uq_user_session_id"),
         **collate,
     )
     op.create_table(
