@@ -18,6 +18,6 @@ def username_candidates(nickname: str) -> Iterator[str]:
     beginnings = list(accumulate(iter_graphemes(clean_name(text).strip(JOINER))))
     for number in count(1):
         ending = f" {number}" if number > 1 else ""
-        fitting = [text for text in beginnings if len(text + ending) <= 30]
+        fitting = [start for start in beginnings if len(start + ending) <= 30]
         name = fitting[-1].rstrip() if fitting else "WeChat user"
         yield name + ending
