@@ -262,7 +262,9 @@ def test_an_ipv6_network_counts_as_one_client(production, member):
     network = f"2001:db8:1:{uuid4().hex[:4]}"
     guests = [Visitor(production, f"{network}::{number:x}") for number in range(1, 13)]
     pages = [guest.try_to_log_in(member.username) for guest in guests]
-    assert pages[-1].status == 429, "with IPv6 a client has more addresses than the limit has attempts"
+    assert pages[-1].status == 429, (
+        "with IPv6 a client has more addresses than the limit has attempts"
+    )
 
 
 def test_one_address_cannot_try_many_names(production):
