@@ -26,6 +26,8 @@ class Config:
         """A property, so that only the settings that are used make a key."""
         return os.environ.get("SECRET_KEY") or kept_secret_key()
 
+    # Bytes of a request: a post of 10,000 emoji has 120,000 of them.
+    MAX_CONTENT_LENGTH = MAX_FORM_MEMORY_SIZE = 2**20
     # Browsers do not send the cookie with a form that another site posts to us.
     SESSION_COOKIE_SAMESITE = "Lax"
     REMEMBER_COOKIE_SAMESITE = "Lax"
@@ -80,8 +82,6 @@ class Config:
     RATELIMIT_STORAGE_URI = REDIS_URL
     RATELIMIT_STORAGE_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 1}
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
-    # Bytes of a request: a post of 10,000 emoji has 120,000 of them.
-    MAX_CONTENT_LENGTH = 2**20
     # How many proxies, such as nginx, stand in front of the app: see app/security.py.
     TRUSTED_PROXIES = os.environ.get("TRUSTED_PROXIES") or "0"
     # The host names of this site, such as “study.example”. None: any name.

@@ -1,6 +1,10 @@
 """The forms: their fields and their validators."""
 
+from typing import Any
+
+from flask import request
 from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField
 from wtforms import PasswordField
 from wtforms import StringField
@@ -51,7 +55,16 @@ def no_nul(form: FlaskForm, field: StringField) -> None:
         raise ValidationError("Please remove the NUL character.")
 
 
-class RegisterForm(FlaskForm):
+class TextForm(FlaskForm):
+    """A form of text fields. FlaskForm alone would also read JSON and files, of any shape."""
+
+    def __init__(self, formdata: MultiDict[str, str] | None = None, **values: Any) -> None:
+        if formdata is None and self.is_submitted():
+            formdata = request.form
+        super().__init__(formdata, **values)
+
+
+class RegisterForm(TextForm):
     """A new account."""
 
     username = StringField(
@@ -67,7 +80,7 @@ class RegisterForm(FlaskForm):
     )
 
 
-class LoginForm(FlaskForm):
+class LoginForm(TextForm):
     """The name and password of an account."""
 
     username = StringField(
@@ -79,7 +92,7 @@ class LoginForm(FlaskForm):
     remember = BooleanField("Keep me logged in on this computer")
 
 
-class PostForm(FlaskForm):
+class PostForm(TextForm):
     """A post."""
 
     title = StringField(
