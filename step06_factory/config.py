@@ -78,7 +78,9 @@ class Config:
     OPENAPI_URL_PREFIX = "/api"
     OPENAPI_SWAGGER_UI_PATH = "/docs/"
     OPENAPI_SWAGGER_UI_URL = "/api/docs/files/"
-    # Login attempts are counted in Redis, for all processes. Without Redis, each counts by itself.
+    # New accounts from one address.
+    REGISTRATION_LIMIT = "100 per minute"
+    # What is limited is counted in Redis, for all processes. Without Redis, each counts by itself.
     RATELIMIT_STORAGE_URI = REDIS_URL
     RATELIMIT_STORAGE_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 1}
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
@@ -109,6 +111,7 @@ class Production(Config):
 
     SECRET_KEY = os.environ.get("SECRET_KEY", "")
     SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "")
+    REGISTRATION_LIMIT = "20 per minute"
     SESSION_COOKIE_SECURE = True
     REMEMBER_COOKIE_SECURE = True
     # Seconds for which a browser that was here by HTTPS uses nothing else.

@@ -11,6 +11,8 @@ Register it with ``app.register_blueprint(ui.bp)``. It brings
 from collections.abc import Sequence
 
 from flask import Blueprint
+from flask import Flask
+from flask.sansio.blueprints import BlueprintSetupState
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
@@ -22,6 +24,8 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
+
+from common.ui.unnamed_fields import NamedFieldsRequest
 
 # No bp.errorhandler, no bp.before_request: what an app does is the lesson, and stays in the steps.
 bp = Blueprint(
@@ -98,3 +102,10 @@ parser.add_render_rule("table_close", end_of_table)
 def markdown(text: str) -> Markup:
     """Return Markdown (CommonMark and tables) as HTML that is safe to put into a page."""
     return Markup(parser.render(text))
+
+
+@bp.record_once
+def refuse_unnamed_fields(state: BlueprintSetupState) -> None:
+    """Answer 400 to a form that no browser sends, and that Flask-WTF does not expect."""
+    assert isinstance(state.app, Flask)
+    state.app.request_class = NamedFieldsRequest

@@ -15,6 +15,7 @@ from .extensions import login_manager
 from .forms import LoginForm
 from .forms import RegisterForm
 from .limits import limit_logins
+from .limits import limit_registrations
 from .limits import refund
 from .models import User
 from .redirects import redirect_back
@@ -30,6 +31,7 @@ def load_user(session_id: str) -> User | None:
 
 
 @bp.route("/register", methods=["GET", "POST"])
+@limit_registrations
 def register() -> ResponseReturnValue:
     """Register a new user."""
     form = RegisterForm()
