@@ -4,6 +4,9 @@ import os
 import secrets
 from pathlib import Path
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
 INSTANCE = Path(__file__).parent / "instance"
 
 
@@ -15,6 +18,16 @@ def kept_secret_key() -> str:
         path.touch(mode=0o600)
         path.write_text(secrets.token_hex(32))
     return path.read_text()
+
+
+def database_url() -> str:
+    """Return DATABASE_URL, or exit with one line where SQLAlchemy cannot use it."""
+    url = os.environ.get("DATABASE_URL") or "sqlite:///study_log.db"
+    try:
+        make_url(url).get_dialect().import_dbapi()
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise SystemExit(f"DATABASE_URL cannot be used: {error}.") from None
+    return url
 
 
 class Config:
@@ -30,7 +43,7 @@ class Config:
     # The CSRF token lives as long as the session: a text that took two hours is not lost.
     WTF_CSRF_TIME_LIMIT = None
     # SQLite: a path relative to instance/. MySQL: mysql+pymysql://user:password@host/database
-    SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "sqlite:///study_log.db")
+    SQLALCHEMY_DATABASE_URI = database_url()
     SQLALCHEMY_ENGINE_OPTIONS = {
         # A server closes connections that are idle for long: test each one before use.
         "pool_pre_ping": True,
