@@ -2,6 +2,9 @@
 
 from flask import Blueprint
 from flask import render_template
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import Conflict
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
@@ -15,3 +18,11 @@ def show_error(error: HTTPException) -> Response:
     response = error.get_response()
     response.data = render_template("error.html", error=error)
     return response
+
+
+# SQLAlchemy raises these when a row that was read is gone, or when the row that it needs is.
+@bp.app_errorhandler(IntegrityError)
+@bp.app_errorhandler(StaleDataError)
+def show_conflict(error: IntegrityError | StaleDataError) -> Response:
+    """Show that another request was faster."""
+    return show_error(Conflict("This was changed or deleted at the same moment. Nothing is saved."))

@@ -1,5 +1,7 @@
 """The forms: their fields and their validators."""
 
+from collections.abc import Callable
+
 from flask_wtf import FlaskForm
 from wtforms import BooleanField
 from wtforms import PasswordField
@@ -15,6 +17,7 @@ from .models import PASSWORD_MIN
 from .models import TITLE_MAX
 from .models import USERNAME_MAX
 from .names import clean_name
+from .names import clean_password
 from .names import clean_title
 from .names import is_visible
 
@@ -30,8 +33,8 @@ def unix_lines(text: str | None) -> str | None:
 
 
 def standard_name(text: str | None) -> str | None:
-    """Spell a name in the standard way."""
-    return text and clean_name(text)
+    """Spell a name in the standard way, where there is one."""
+    return text and (clean_name(text) or text)
 
 
 def standard_title(text: str | None) -> str | None:
@@ -39,10 +42,14 @@ def standard_title(text: str | None) -> str | None:
     return text and clean_title(text)
 
 
-def visible(form: FlaskForm, field: StringField) -> None:
-    """Refuse invisible characters, such as NUL or a line end."""
-    if not is_visible(field.data):
-        raise ValidationError("Please use only visible characters.")
+def visible(check: Callable[[str], object]) -> Callable[[FlaskForm, StringField], None]:
+    """Return a validator that refuses what ``check`` does not allow, such as NUL or a line end."""
+
+    def validate(form: FlaskForm, field: StringField) -> None:
+        if not check(field.data):
+            raise ValidationError("Please use only visible characters.")
+
+    return validate
 
 
 def no_nul(form: FlaskForm, field: StringField) -> None:
@@ -57,12 +64,16 @@ class RegisterForm(FlaskForm):
     username = StringField(
         "Name",
         filters=[standard_name],
-        validators=[InputRequired(), Length(1, USERNAME_MAX), visible],
+        validators=[InputRequired(), Length(1, USERNAME_MAX), visible(clean_name)],
         render_kw={"autocomplete": "username"},
     )
     password = PasswordField(
         f"Password ({PASSWORD_MIN} characters or more)",
-        validators=[InputRequired(), Length(PASSWORD_MIN, PASSWORD_MAX)],
+        validators=[
+            InputRequired(),
+            Length(PASSWORD_MIN, PASSWORD_MAX),
+            visible(clean_password),
+        ],
         render_kw={"autocomplete": "new-password"},
     )
 
@@ -79,13 +90,30 @@ class LoginForm(FlaskForm):
     remember = BooleanField("Keep me logged in on this computer")
 
 
+class PasswordForm(FlaskForm):
+    """A new password for an account."""
+
+    password = PasswordField(
+        "Password", validators=[InputRequired()], render_kw={"autocomplete": "current-password"}
+    )
+    new_password = PasswordField(
+        f"New password ({PASSWORD_MIN} characters or more)",
+        validators=[
+            InputRequired(),
+            Length(PASSWORD_MIN, PASSWORD_MAX),
+            visible(clean_password),
+        ],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
 class PostForm(FlaskForm):
     """A post."""
 
     title = StringField(
         "Title",
         filters=[standard_title],
-        validators=[InputRequired(), Length(1, TITLE_MAX), visible],
+        validators=[InputRequired(), Length(1, TITLE_MAX), visible(is_visible)],
     )
     body = TextAreaField(
         "Text (Markdown)",
