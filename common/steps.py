@@ -83,8 +83,6 @@ STEPS = (
             "app/extensions.py",
             "app/main.py",
             "app/models.py",
-            "app/static/",
-            "app/templates/admin/",
             "app/templates/base.html",
             "app/templates/error.html",
             "migrations/",
