@@ -525,7 +525,8 @@ def test_odd_addresses_are_no_error_of_ours(boss):
         queries = [f"{name}={value}" for name in ("id", "page", "sort") for value in numbers]
         queries += [f"flt0_{n}={v}" for n in (0, 7, 9, 99, "x") for v in ("", "x", "%00", "a,,b")]
         queries += ["flt", "flt0_", "flt_0=x", "desc=x", "page_size=-1", "search=" + "a+" * 5000]
-        queries += ["search=%25%5f%00", "endpoint=x", "self=x", "_method=x", "_scheme=x", "_anchor=x"]
+        queries += ["search=%25%5f%00", "endpoint=x", "self=x"]
+        queries += ["_method=x", "_scheme=x", "_anchor=x"]
         for query in queries:
             path = f"/admin/{table}/{'edit/' if query.startswith('id') else ''}"
             page = boss.get(f"{path}?{query}")
