@@ -85,8 +85,6 @@ STEPS = (
             "app/errors.py",
             "app/extensions.py",
             "app/models.py",
-            "app/static/",
-            "app/templates/admin/",
             "app/templates/auth/menu.html",
             "migrations/",
             "requirements.txt",

@@ -132,6 +132,9 @@ def test_a_column_with_an_index_comes_and_goes_and_rows_stay(filled):
     assert rows(filled) == before, "revision 0004 changed rows"
 
 
+CREATED = "SELECT name, sql FROM sqlite_master WHERE name IN ('user', 'post')"
+
+
 @pytest.mark.ours
 def test_the_constraints_have_names(filled):
     """Batch mode copies a table, and knows only what has a name."""

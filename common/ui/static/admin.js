@@ -1,4 +1,4 @@
-// Ask before something is deleted.
+// Ask before deleting.
 document.addEventListener("submit", (event) => {
   const question = event.submitter?.dataset.question;
   if (question && !confirm(question)) {
@@ -6,12 +6,12 @@ document.addEventListener("submit", (event) => {
   }
 });
 
-// These links are buttons: they add a field, and the focus goes there.
+// These links are buttons: they add a field and move the focus there.
 for (const link of document.querySelectorAll("a.filter")) {
   link.addEventListener("click", (event) => event.preventDefault());
 }
 
-// Flask-Admin makes the fields of a filter without labels: each gets the name of its filter.
+// Flask-Admin's filter fields have no labels: name each one after its filter.
 const filters = document.querySelector(".filters");
 const label = () => {
   for (const row of filters.querySelectorAll("tr")) {
