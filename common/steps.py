@@ -128,6 +128,7 @@ STEPS = (
             "app/__init__.py",
             "app/api.py",
             "app/auth.py",
+            "app/checks.py",
             "app/errors.py",
             "app/events.py",
             "app/exports.py",

@@ -5,7 +5,6 @@ from flask_login import current_user
 
 from common import ui
 from config import Config
-from config import find_config
 
 from . import admin
 from . import api
@@ -20,6 +19,7 @@ from . import main
 from . import posts
 from . import security
 from . import wechat
+from .checks import find_config
 from .extensions import celery_init_app
 from .extensions import csrf
 from .extensions import db
@@ -29,8 +29,8 @@ from .extensions import migrate
 from .openapi import DescribedApi
 
 
-def create_app(config: str | type[Config] | None = None) -> Flask:
-    """Make an app with the settings of that name or class, by default those of APP_CONFIG."""
+def create_app(config: str | Config | type[Config] | None = None) -> Flask:
+    """Create an app with these settings, by default those that APP_CONFIG names."""
     app = Flask(__name__)
     app.config.from_object(find_config(config))
 

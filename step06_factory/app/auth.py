@@ -17,17 +17,12 @@ from sqlalchemy.exc import IntegrityError
 from werkzeug.security import generate_password_hash
 
 from .extensions import db
-from .extensions import limiter
 from .extensions import login_manager
 from .forms import LoginForm
 from .forms import PasswordForm
 from .forms import RegisterForm
-from .limits import TRIES_OF_A_NAME
-from .limits import TRIES_OF_AN_ADDRESS
-from .limits import address
-from .limits import forgive
-from .limits import is_nameless
-from .limits import name_and_address
+from .limits import limit_logins
+from .limits import refund
 from .models import User
 from .redirects import redirect_back
 
@@ -62,20 +57,17 @@ def register() -> ResponseReturnValue:
 
 
 @bp.route("/login", methods=["GET", "POST"])
-@limiter.limit(
-    TRIES_OF_A_NAME, key_func=name_and_address, methods=["POST"], exempt_when=is_nameless
-)
-@limiter.limit(TRIES_OF_AN_ADDRESS, key_func=address, methods=["POST"])
+@limit_logins
 def login() -> ResponseReturnValue:
     """Log in a user."""
     form = LoginForm()
     if form.validate_on_submit():
         user = User.find(form.username.data)
         if user is None:
-            # As much work as to check a password: no name is given away by the time it takes.
+            # As much work as for a wrong password: the time does not tell which names exist.
             generate_password_hash(form.password.data)
         if user and user.check_password(form.password.data):
-            forgive()
+            refund()
             login_user(user, remember=form.remember.data)
             flash(f"Welcome back, {user.username}.")
             return redirect_back()

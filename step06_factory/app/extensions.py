@@ -55,7 +55,7 @@ login_manager.login_message = "Please log in to see this page."
 
 csrf = CSRFProtect()
 
-# It limits only what says so: see app/limits.py.
+# It limits only the views that ask for it: see app/limits.py.
 limiter = Limiter(get_remote_address)
 
 
