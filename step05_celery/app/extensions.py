@@ -14,8 +14,6 @@ from flask_wtf import CSRFProtect
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-from . import kombu_fix  # noqa: F401
-
 
 class Base(DeclarativeBase):
     """What all models share."""

@@ -41,10 +41,6 @@ def create_app(config: str | type[Config] | None = None) -> Flask:
     limiter.init_app(app)
     celery_init_app(app)
 
-    # This makes all errors JSON. main.bp comes later, so that its show_error has the last word.
-    DescribedApi(app).register_blueprint(api.bp)
-    app.register_blueprint(api.swagger_files)
-
     app.register_blueprint(ui.bp)
     app.register_blueprint(main.bp)
     app.register_blueprint(limits.bp)
@@ -52,6 +48,8 @@ def create_app(config: str | type[Config] | None = None) -> Flask:
     app.register_blueprint(auth.bp)
     app.register_blueprint(posts.bp)
     app.register_blueprint(exports.bp)
+    DescribedApi(app).register_blueprint(api.bp)
+    app.register_blueprint(api.swagger_files)
     app.register_blueprint(commands.bp)
     admin.init_app(app)
     if app.config["WECHAT_APP_ID"]:
