@@ -37,16 +37,17 @@ import time
 from flask.cli import ScriptInfo
 
 flask_app = ScriptInfo().load_app()
+from app import leases
 from app import tasks
 from app.extensions import db
 from app.models import Export
 from app.models import User
 
-usual = tasks.REPORT_EVERY, tasks.LOOK_EVERY
+usual = tasks.REPORT_INTERVAL, leases.HEARTBEAT_INTERVAL
 seldom = 1e9, 1e9
 
 def export(every):
-    tasks.REPORT_EVERY, tasks.LOOK_EVERY = every
+    tasks.REPORT_INTERVAL, leases.HEARTBEAT_INTERVAL = every
     with flask_app.app_context():
         row = Export(owner_id=User.find(sys.argv[1]).id)
         db.session.add(row)

@@ -26,7 +26,7 @@ SIGHT = """(() => {
         state: article.dataset.state,
         percent: article.querySelector("progress").value,
         text: article.querySelector(".text").textContent,
-        news: document.getElementById("news").textContent,
+        status: document.getElementById("status").textContent,
     };
 })()"""
 
@@ -180,7 +180,7 @@ def test_the_bar_has_a_name_for_those_who_hear_it(walk):
 
 
 def test_changes_are_announced_but_not_each_number(walk):
-    heard = list(dict.fromkeys(sight["news"] for sight in walk.sights if sight["news"]))
+    heard = list(dict.fromkeys(sight["status"] for sight in walk.sights if sight["status"]))
     texts = {sight["text"] for sight in walk.sights}
     assert len(heard) >= 3, f"of {len(texts)} changes only these were announced: {heard}"
     assert len(heard) <= 8, f"too much to listen to: {heard}"

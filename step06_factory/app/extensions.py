@@ -20,8 +20,6 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase
 
-from . import kombu_fix  # noqa: F401
-
 
 class Base(DeclarativeBase):
     """What all models share."""

@@ -1,4 +1,4 @@
-// Starts Swagger UI. “Try it out” sends our CSRF token along, as our own pages do.
+// Start Swagger UI. “Try it out” sends our CSRF token, as our own pages do.
 
 const target = document.getElementById("swagger-ui");
 const token = document.querySelector('meta[name="csrf-token"]').content;
