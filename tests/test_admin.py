@@ -21,7 +21,11 @@ from tests.support.server import Server
 
 # Most is seen in the step that brings the page, and in the last one. What takes long is seen in the
 # last one alone: app/admin.py is the same there, byte by byte.
-pytestmark = [pytest.mark.since(4), pytest.mark.about("app/admin.py")]
+pytestmark = [
+    pytest.mark.since(4),
+    pytest.mark.about("app/admin.py"),
+    pytest.mark.xdist_group("admin"),
+]
 
 PASSWORD = "a long password"
 TABLES = ("user", "post")
@@ -567,6 +571,7 @@ def trigger(server: Server) -> Iterator[Callable[[str], None]]:
 
 @pytest.mark.ours
 @pytest.mark.expects_traceback
+@pytest.mark.not_on_mysql("a trigger in SQLite's words")
 def test_what_the_database_says_is_not_on_the_page(boss, trigger):
     post = boss.write("Before")
     trigger("INSERT INTO nowhere VALUES (1)")
@@ -577,6 +582,7 @@ def test_what_the_database_says_is_not_on_the_page(boss, trigger):
 
 
 @pytest.mark.ours
+@pytest.mark.not_on_mysql("a trigger in SQLite's words")
 def test_a_post_that_is_deleted_while_it_is_changed(boss, trigger):
     post = boss.write("Before")
     trigger("DELETE FROM post WHERE id = OLD.id")

@@ -31,15 +31,17 @@ from common import mysql
 from common import stack
 from common.diff import source_files
 from common.run import run
+from common.stack import free_port
 from common.steps import ROOT
 from common.steps import STEPS
 from tests.support.processes import Log
 from tests.support.processes import Process
-from tests.support.processes import free_port
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 from tests.support.processes import wait_until
 from tests.support.project import tail
+
+pytestmark = pytest.mark.timed
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 NOT_COPIED = shutil.ignore_patterns(

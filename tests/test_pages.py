@@ -12,7 +12,7 @@ from tests.support.browser import NO_PAGES
 from tests.support.browser import REFUSED_FORM
 from tests.support.browser import Page
 from tests.support.browser import Person
-from tests.test_repo import Inline
+from tests.support.inline import Inline
 
 pytestmark = pytest.mark.since(1)
 

@@ -1,6 +1,5 @@
 """Production: the settings, headers, limits and logs of a server on the internet."""
 
-import importlib.util
 import json
 import re
 import statistics
@@ -16,22 +15,27 @@ import pytest
 import requests
 from requests.cookies import RequestsCookieJar
 
+from common.stack import free_port
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.browser import new_name
+from tests.support.exports import Export
 from tests.support.faults import send_signal
 from tests.support.processes import Process
-from tests.support.processes import free_port
 from tests.support.processes import wait_until
+from tests.support.project import SECRET_KEY
 from tests.support.project import Project
 from tests.support.server import FLASK_RUN
+from tests.support.server import GUNICORN
 from tests.support.server import Server
-from tests.test_exports import run
-from tests.test_factory import GUNICORN
-from tests.test_factory import KEY
+from tests.support.server import require_gunicorn
 
-pytestmark = pytest.mark.since(6)
+pytestmark = [
+    pytest.mark.since(6),
+    pytest.mark.xdist_group("production"),
+    pytest.mark.not_on_mysql("headers, settings, logs and limits"),
+]
 
 HOST = "study.example"
 HEADERS = {
@@ -77,11 +81,10 @@ class Visitor(Person):
 @pytest.fixture(scope="session")
 def production(server: Server) -> Iterator[Server]:
     """The step with APP_CONFIG=production under gunicorn; the tests act as its proxy."""
-    if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
-        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+    require_gunicorn()
     settings = {
         "APP_CONFIG": "production",
-        "SECRET_KEY": KEY,
+        "SECRET_KEY": SECRET_KEY,
         "DATABASE_URL": f"sqlite:///{server.project.database}",
         "TRUSTED_HOSTS": f"127.0.0.1,{HOST}",
         "TRUSTED_PROXIES": "1",
@@ -124,7 +127,7 @@ def test_production_names_missing_settings_and_invents_none(project):
     [("SECRET_KEY", "x" * 31), ("TRUSTED_PROXIES", "many"), ("TRUSTED_PROXIES", "-1")],
 )
 def test_production_refuses_a_bad_setting(project, name, value):
-    good = {"APP_CONFIG": "production", "SECRET_KEY": KEY, "DATABASE_URL": "sqlite:///p.db"}
+    good = {"APP_CONFIG": "production", "SECRET_KEY": SECRET_KEY, "DATABASE_URL": "sqlite:///p.db"}
     result = project.try_flask("routes", **good | {name: value})
     assert result.code != 0, f"{name}={value} is taken"
     assert name in result.output, f"it does not say what is wrong. {result}"
@@ -133,7 +136,7 @@ def test_production_refuses_a_bad_setting(project, name, value):
 
 @pytest.mark.ours
 def test_passwords_are_hashed_with_full_cost(production, member):
-    """Programs that the tests fork hash with less work (support/warm.py); gunicorn does not."""
+    """Programs that the tests fork hash with less work, see support/forked.py; gunicorn does not."""
     query = "SELECT password_hash FROM user WHERE username = :name"
     (row,) = production.project.rows(query, name=member.username)
     method, _, _ = row["password_hash"].partition("$")
@@ -423,15 +426,14 @@ def test_the_worker_logs_the_id_of_the_request(server, member, worker):
     given = uuid4().hex
     member.http.headers["X-Request-ID"] = given
     try:
-        export = run(member)
+        export = Export.start(member).until_end()
     finally:
         del member.http.headers["X-Request-ID"]
-    number = export.path.rpartition("/")[2]
     wait_until(
         lambda: [
             line
             for line in server.worker.output.splitlines()
-            if given in line and number in line and "succeeded" in line
+            if given in line and export.id in line and "succeeded" in line
         ],
         f"the worker's line that the task succeeded has the id {given} of the request",
     )
@@ -463,8 +465,7 @@ class Stream:
 
 @pytest.mark.slow
 def test_a_reload_ends_streams_and_loses_no_request(server, worker):
-    if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
-        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+    require_gunicorn()
     with (
         server.beside((*GUNICORN, "--workers", "1")) as gunicorn,
         hanging(server.worker),  # so that the export does not end before we are through

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from common.stack import free_port
 from common.wechat_standin import FAULTS
 from tests.support import hostile
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.browser import new_name
-from tests.support.processes import free_port
 from tests.support.project import Project
 from tests.support.project import tail
 from tests.support.server import Server
@@ -32,6 +32,8 @@ from tests.support.wechat import to_wechat
 
 for_apps = pytest.mark.since(6)
 CALLBACK = "/auth/wechat/callback"
+
+pytestmark = pytest.mark.xdist_group("wechat")
 
 
 @pytest.fixture

@@ -2,27 +2,26 @@
 
 import random
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import running
 from tests.support.faults import Author
 from tests.support.faults import Lab
-from tests.support.faults import injected
-from tests.support.faults import seen
 from tests.support.processes import wait_until
+from tests.support.story import injected
+from tests.support.story import seen
 
-pytestmark = [pytest.mark.since(5), pytest.mark.one_step]
+pytestmark = [
+    pytest.mark.since(5),
+    pytest.mark.one_step,
+    pytest.mark.xdist_group("waiting"),
+    pytest.mark.timed,
+    pytest.mark.usefixtures("fresh"),
+]
 
 # Seconds within which a cancelled export has stopped.
 STOPPED = 2
 RACES = 40
-
-
-@pytest.fixture(scope="module")
-def lab(step, source) -> Iterator[Lab]:
-    yield from running(Lab(step, source))
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +30,11 @@ def people(lab: Lab) -> list[Author]:
     return lab.authors(10_000, 60)
 
 
-@pytest.fixture(autouse=True)
-def fresh(lab: Lab) -> Iterator[None]:
-    lab.dismiss_all()
-    yield
-    lab.check_logs()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_a_running_export_stops(lab, people, pool):
     many, few = people
-    worker = lab.hire(pool=pool)
+    worker = lab.start_worker(pool=pool)
     export = many.export()
     export.wait(lambda a: a["current"], "it begins")
     waiting = few.export()
@@ -68,7 +60,7 @@ def test_a_waiting_export_never_starts_and_a_finished_one_is_removed(lab, people
     injected("DELETE before a worker is there")
     waiting.cancel()
     assert waiting.look()["state"] == "REVOKED"
-    worker = lab.hire()
+    worker = lab.start_worker()
     other.until_end()
     wait_until(lambda: not lab.queued(), "the worker has seen both")
     assert waiting.look()["state"] == "REVOKED", f"it was cancelled, and went on: {waiting.last}"
@@ -85,7 +77,7 @@ def test_a_waiting_export_never_starts_and_a_finished_one_is_removed(lab, people
 @pytest.mark.slow
 def test_cancel_and_finish_at_the_same_moment(lab, people):
     few = people[1]
-    lab.hire()
+    lab.start_worker()
     warm = few.export()
     began = time.monotonic()
     warm.until_end()
@@ -130,7 +122,7 @@ def test_two_at_once_are_fine_and_more_than_three_are_too_many(lab, people):
     assert page.soup(role="alert"), f"{page} does not say that there are too many"
     assert len(page.soup("progress")) == len(few.get("/api/exports").json())
     injected("a worker that does two at a time")
-    lab.hire(concurrency=2)
+    lab.start_worker(concurrency=2)
     for export in waiting:
         export.until_end(seconds=20)
         export.check_archive()
@@ -139,11 +131,11 @@ def test_two_at_once_are_fine_and_more_than_three_are_too_many(lab, people):
 
 def test_what_waits_goes_to_the_worker_that_is_free(lab, people):
     many, few = people
-    busy = lab.hire()
+    busy = lab.start_worker()
     long = many.export().wait(lambda a: a["current"], "it begins")
     waiting = [few.export() for _ in range(3)]
     injected("one worker is busy, three exports wait, and a second worker comes")
-    free = lab.hire()
+    free = lab.start_worker()
     for export in waiting:
         export.until_end(seconds=10)
         assert export.id in free.output, "the worker that was busy did it"

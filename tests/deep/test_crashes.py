@@ -2,42 +2,32 @@
 
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 import sqlalchemy
 
-from tests.conftest import running
-from tests.support.faults import FINAL
-from tests.support.faults import Export
-from tests.support.faults import Lab
-from tests.support.faults import injected
+from tests.support.exports import FINAL
+from tests.support.exports import Export
 from tests.support.faults import pool_children
-from tests.support.faults import seen
 from tests.support.faults import send_signal
 from tests.support.processes import Process
 from tests.support.processes import wait_until
+from tests.support.story import injected
+from tests.support.story import seen
 
-pytestmark = [pytest.mark.since(5), pytest.mark.one_step]
+pytestmark = [
+    pytest.mark.since(5),
+    pytest.mark.one_step,
+    pytest.mark.xdist_group("waiting"),
+    pytest.mark.timed,
+    pytest.mark.usefixtures("fresh"),
+]
 
 # Seconds from the moment when there is a worker again to the end of the export.
 RECOVERY = 30
 
 # What a message for people does not contain.
 NOT_FOR_PEOPLE = re.compile(r"error|exception|traceback|sql|table|select|/|\.py|\bNone\b", re.I)
-
-
-@pytest.fixture(scope="module")
-def lab(step, source) -> Iterator[Lab]:
-    yield from running(Lab(step, source))
-
-
-@pytest.fixture(autouse=True)
-def fresh(lab: Lab) -> Iterator[None]:
-    """No worker and no task from the test before; and no page has failed after."""
-    lab.dismiss_all()
-    yield
-    lab.check_logs()
 
 
 def kill_the_child(worker: Process) -> None:
@@ -54,9 +44,10 @@ WAYS = {
 
 
 @pytest.mark.slow
+@pytest.mark.not_on_mysql("mostly waits for Celery and Redis")
 def test_workers_die_in_the_middle(lab):
     """Four workers with an export each, ended in four ways at once, and two new ones."""
-    lab.hire_many(len(WAYS))
+    lab.start_workers(len(WAYS))
     authors = lab.authors(*[1500] * len(WAYS))
     exports = {way: author.export() for way, author in zip(WAYS, authors, strict=True)}
     for export in exports.values():
@@ -68,7 +59,7 @@ def test_workers_die_in_the_middle(lab):
         injected(f"{way}, at {answer['current']} of {answer['total']} posts")
         WAYS[way](lab.worker_with(export.id))
         died[way] = len(export.seen)
-    lab.hire(concurrency=2)
+    lab.start_worker(concurrency=2)
     back = time.monotonic()
     took: dict[str, float] = {}
     while len(took) < len(exports) and time.monotonic() - back < RECOVERY:
@@ -126,7 +117,7 @@ def test_a_task_that_is_delivered_three_times_is_done_once(lab):
     lab.deliver_again(export.id)
     lab.deliver_again(export.id)
     injected(f"the same task waits three times: {lab.queued()}")
-    worker = lab.hire(concurrency=3)
+    worker = lab.start_worker(concurrency=3)
     export.until_end(seconds=30)
     export.check_archive()
     wait_until(lambda: not lab.queued(), "all three are confirmed, none is left", seconds=30)
@@ -139,6 +130,7 @@ def test_a_task_that_is_delivered_three_times_is_done_once(lab):
 
 
 @pytest.mark.slow
+@pytest.mark.not_on_mysql("waits for Celery and Redis")
 def test_a_worker_that_was_never_started_is_asked_for(lab):
     injected("no worker runs")
     export = lab.authors(10)[0].export()
@@ -152,7 +144,7 @@ def test_a_worker_that_was_never_started_is_asked_for(lab):
     page = export.owner.get("/exports/")
     assert "celery -A" in page.words, f"{page} does not say how to start a worker"
     injected("a worker is started")
-    lab.hire()
+    lab.start_worker()
     export.until_end(seconds=10)
     export.check_archive()
 
@@ -164,7 +156,7 @@ def test_a_task_that_fails_can_be_tried_again(lab):
     injected(f"the table “{table}” is gone when the task begins")
     lab.project.change(f"ALTER TABLE {table} RENAME TO elsewhere")
     try:
-        worker = lab.hire()
+        worker = lab.start_worker()
         export.until_end("FAILURE", seconds=20)
     finally:
         lab.project.change(f"ALTER TABLE elsewhere RENAME TO {table}")

@@ -4,20 +4,24 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from tests.conftest import running
+from tests.support.exports import Export
 from tests.support.faults import Author
-from tests.support.faults import Export
 from tests.support.faults import Lab
 from tests.support.faults import pool_children
-from tests.support.faults import seen
 from tests.support.processes import Process
+from tests.support.story import seen
 
-pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.since(5),
+    pytest.mark.one_step,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("big"),
+    pytest.mark.not_on_mysql("memory and time of the app; test_mysql.py has a large archive"),
+]
 
 SMALL, BIG = 1000, 20_000
 MIB = 2**20
@@ -71,11 +75,6 @@ print(json.dumps(pairs))
 
 
 @pytest.fixture(scope="module")
-def lab(step, source) -> Iterator[Lab]:
-    yield from running(Lab(step, source))
-
-
-@pytest.fixture(scope="module")
 def people(lab: Lab) -> list[Author]:
     return lab.authors(SMALL, BIG)
 
@@ -107,7 +106,7 @@ class Measured:
 def measured(lab: Lab, people: list[Author]) -> dict[int, list[Measured]]:
     """Small exports and a big one by the same worker, the small ones around the big one."""
     small, big = people
-    worker = lab.hire()
+    worker = lab.start_worker()
     warm = Measured(worker, small)
     found = {SMALL: [Measured(worker, small)], BIG: [Measured(worker, big)]}
     found[SMALL].append(Measured(worker, small))
@@ -152,7 +151,7 @@ def download(export: Export, web: psutil.Process | None = None) -> tuple[int, fl
     size = most = 0
     first = None
     began = time.monotonic()
-    url = f"{export.lab.url}{export.path}/archive"
+    url = f"{export.server.url}{export.path}/archive"
     with export.owner.http.get(url, stream=True, timeout=30) as answer:
         assert answer.status_code == 200
         promised = int(answer.headers["Content-Length"])

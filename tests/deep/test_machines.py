@@ -7,31 +7,33 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import running
+from tests.support.exports import Export
 from tests.support.faults import Author
-from tests.support.faults import Export
 from tests.support.faults import Lab
-from tests.support.faults import injected
-from tests.support.faults import seen
 from tests.support.mariadb import MariaDB
 from tests.support.processes import wait_until
 from tests.support.project import Project
 from tests.support.server import FLASK_RUN
-from tests.test_factory import GUNICORN
+from tests.support.server import GUNICORN
+from tests.support.story import injected
+from tests.support.story import seen
 
-pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.since(5),
+    pytest.mark.one_step,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("machines"),
+    pytest.mark.not_on_mysql("takes a MariaDB itself"),
+]
 
 USERS = 20
 EXPORTS = 50
 
 
 @pytest.fixture(scope="module")
-def lab(step, source, request) -> Iterator[Lab]:
-    """Web and Redis, with the database elsewhere."""
-    lab = Lab(step, source)
-    mariadb: MariaDB = request.getfixturevalue("mariadb")
-    lab.project.env["DATABASE_URL"] = mariadb.new_database()
-    yield from running(lab)
+def database_url(mariadb: MariaDB) -> str:
+    """A database on another machine than web and Redis."""
+    return mariadb.new_database()
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +46,13 @@ def machines(step, source, lab: Lab) -> Iterator[list[Project]]:
             stack.callback(project.close)
             for name in ("DATABASE_URL", "REDIS_URL"):
                 project.env[name] = lab.project.env[name]
-        stack.callback(lab.dismiss_all)
+        stack.callback(lab.stop_workers)
         yield projects
 
 
 def test_fifty_exports_of_twenty_people_on_two_workers(lab, machines):
     people = lab.authors(*range(30, 30 + USERS))
-    workers = lab.hire_many(2, projects=machines)
+    workers = lab.start_workers(2, projects=machines)
     command = GUNICORN if (lab.project.folder / "gunicorn.conf.py").exists() else FLASK_RUN
     with lab.beside(command) as served:
         for person in people:
@@ -81,11 +83,9 @@ def listed(person: Author) -> list[dict]:
 
 def check(export: Export) -> None:
     """Check that the archive holds the posts of its owner, and nobody else's."""
-    answer = export.owner.get(export.path).json()
-    assert answer["state"] == "SUCCESS", f"an export ended as {answer}"
-    with export.archive() as archive:
-        texts = [archive.read(name).decode() for name in archive.namelist() if name[-3:] == ".md"]
-    authors = re.findall(r"By (\w+)", "\n".join(texts))
+    assert export.look()["state"] == "SUCCESS", f"an export ended as {export.last}"
+    export.check_archive()
+    authors = re.findall(r"By (\w+)", "\n".join(export.texts()))
     assert authors == [export.owner.username], f"the posts of {export.owner.username}: {authors}"
 
 

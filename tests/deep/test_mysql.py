@@ -11,21 +11,25 @@ import pytest
 
 from common.steps import STEPS
 from common.steps import Step
-from tests.conftest import running
 from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.browser import new_name
 from tests.support.copies import save
 from tests.support.faults import Lab
-from tests.support.faults import injected
-from tests.support.faults import seen
 from tests.support.mariadb import UTF8MB4
 from tests.support.mariadb import MariaDB
 from tests.support.processes import Process
 from tests.support.project import Project
 from tests.support.server import Server
+from tests.support.server import running
+from tests.support.story import injected
+from tests.support.story import seen
 
-pytestmark = pytest.mark.since(3)
+pytestmark = [
+    pytest.mark.since(3),
+    pytest.mark.xdist_group("mysql"),
+    pytest.mark.not_on_mysql("takes a MariaDB itself"),
+]
 
 # What a database may have been created with: the default of older servers; one that takes all
 # emoji for the same; one for which é is e.
@@ -244,16 +248,14 @@ def test_an_outage_is_a_page_that_says_so(idle_server, own_mariadb):
 
 
 @pytest.fixture(scope="module")
-def lab(step: Step, source: Path, mariadb: MariaDB) -> Iterator[Lab]:
-    lab = Lab(step, source)
-    lab.project.env["DATABASE_URL"] = mariadb.new_database()
-    yield from running(lab)
+def database_url(mariadb: MariaDB) -> str:
+    return mariadb.new_database()
 
 
 @pytest.fixture(scope="module")
 def busy_worker(lab: Lab) -> Process:
     """A worker that has had to do already."""
-    worker = lab.hire()
+    worker = lab.start_worker()
     lab.authors(1)[0].export().until_end()
     return worker
 

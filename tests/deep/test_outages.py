@@ -2,21 +2,26 @@
 
 import shutil
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import running
 from tests.support.browser import Page
 from tests.support.faults import Author
 from tests.support.faults import Lab
-from tests.support.faults import injected
-from tests.support.faults import seen
 from tests.support.faults import send_signal
-from tests.support.processes import redis_program
 from tests.support.processes import wait_until
+from tests.support.server import redis_program
+from tests.support.story import injected
+from tests.support.story import seen
 
-pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.since(5),
+    pytest.mark.one_step,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("waiting"),
+    pytest.mark.not_on_mysql("Redis goes away"),
+    pytest.mark.usefixtures("fresh"),
+]
 
 # Seconds: Redis is away in the middle for so long, and the export is under way for so long before.
 OUTAGE = 10
@@ -24,32 +29,18 @@ SETTLED = 2.5
 
 
 @pytest.fixture(scope="module")
-def lab(step, source) -> Iterator[Lab]:
-    yield from running(Lab(step, source))
-
-
-@pytest.fixture(scope="module")
 def small(lab: Lab) -> Author:
     return lab.authors(100)[0]
 
 
-@pytest.fixture(autouse=True)
-def no_page_fails(lab: Lab) -> Iterator[None]:
-    yield
-    lab.check_logs()
-
-
 @pytest.fixture(params=["embedded", "redis-server"])
-def redis_is(request, lab: Lab) -> Iterator[None]:
+def redis_is(request, lab: Lab) -> None:
     """Both servers: the one that comes with the tests, and Debian's."""
     program = redis_program() if request.param == "embedded" else shutil.which("redis-server")
     if program is None:
         pytest.skip("no redis-server here: `apt install redis-server`")
-    lab.dismiss_all()
     lab.redis.kill()
     lab.start_redis(program)
-    yield
-    lab.dismiss_all()
 
 
 def refuse(person: Author, *, within: float) -> None:
@@ -83,7 +74,7 @@ def check_other_pages(person: Author) -> None:
 @pytest.mark.usefixtures("redis_is")
 def test_redis_is_away_at_the_start(lab, small):
     program = lab.redis.command[0]
-    worker = lab.hire()
+    worker = lab.start_worker()
     injected("Redis ends: connections are refused")
     lab.redis.kill()
     refuse(small, within=1)
@@ -108,7 +99,7 @@ def test_redis_is_away_at_the_start(lab, small):
 
 def test_redis_is_away_in_the_middle(lab):
     long, short = lab.authors(18_000, 1000)
-    worker = lab.hire(concurrency=3)  # one is free: its wait for a task is cut off too
+    worker = lab.start_worker(concurrency=3)  # one is free: its wait for a task is cut off too
     exports = [long.export()]
     exports[0].wait(lambda a: a["current"], "it begins")
     # A worker that has been at it for some seconds has more connections to lose.

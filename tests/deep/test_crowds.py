@@ -14,15 +14,20 @@ import psutil
 import pytest
 import requests
 
-from tests.conftest import running
+from tests.support.exports import Export
 from tests.support.faults import Author
-from tests.support.faults import Export
 from tests.support.faults import Lab
-from tests.support.faults import injected
-from tests.support.faults import seen
-from tests.test_factory import GUNICORN
+from tests.support.server import GUNICORN
+from tests.support.story import injected
+from tests.support.story import seen
 
-pytestmark = [pytest.mark.since(6), pytest.mark.one_step, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.since(6),
+    pytest.mark.one_step,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("crowds"),
+    pytest.mark.not_on_mysql("what a thousand watchers hold is connections to Redis"),
+]
 
 WATCHERS = 1000
 # How many of them go, to see what is left of them.
@@ -38,18 +43,17 @@ FILES_EACH = 2
 MOST_CONNECTIONS = 30
 
 
-@pytest.fixture(scope="module")
-def lab(step, source) -> Iterator[Lab]:
+@pytest.fixture(scope="module", autouse=True)
+def many_files() -> Iterator[None]:
+    """Let the programs that start from here on have a file open for each watcher."""
     resource = pytest.importorskip("resource", reason="no limits to raise on this system")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 4 * WATCHERS
     if hard != resource.RLIM_INFINITY and hard < needed:
         pytest.skip(f"only {hard} open files are allowed here: `ulimit -Hn {needed}`, as root")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
-    try:
-        yield from running(Lab(step, source))
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +102,7 @@ class Crowd:
             await asyncio.sleep(1)
 
     async def stream(self, known: bool) -> AsyncIterator[dict]:
-        port = self.export.lab.port
+        port = self.export.server.port
         cookies = "; ".join(f"{c.name}={c.value}" for c in self.export.owner.http.cookies)
         words = f"GET {self.export.path}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookies}"
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -178,7 +182,7 @@ async def thousand_watch(lab: Lab, author: Author, web_worker: psutil.Process) -
         assert median < ABOUT_WITHIN, f"GET /about takes {median:.0f} ms while they wait"
 
         injected("a worker begins")
-        await asyncio.to_thread(lab.hire)
+        await asyncio.to_thread(lab.start_worker)
         await wait_for(lambda: crowd.events > 2 * WATCHERS, lambda: f"news: {crowd}", seconds=30)
         median = await about(url)
         assert median < ABOUT_WITHIN, f"GET /about takes {median:.0f} ms while the bars move"
@@ -192,7 +196,7 @@ async def thousand_watch(lab: Lab, author: Author, web_worker: psutil.Process) -
 
 
 async def many_go(lab: Lab, author: Author, web_worker: psutil.Process) -> None:
-    lab.dismiss_all()
+    lab.stop_workers()
     export = author.export()
     await asyncio.to_thread(author.get, "/about")
     crowd = Crowd(export)

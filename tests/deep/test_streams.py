@@ -10,20 +10,25 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.conftest import running
 from tests.support.browser import Browser
-from tests.support.faults import FINAL
+from tests.support.exports import FINAL
+from tests.support.exports import KEYS
+from tests.support.exports import ORDER
+from tests.support.exports import Export
 from tests.support.faults import Author
-from tests.support.faults import Export
 from tests.support.faults import Lab
-from tests.support.faults import injected
-from tests.support.faults import seen
 from tests.support.server import FLASK_RUN
-from tests.test_exports import KEYS
-from tests.test_exports import ORDER
-from tests.test_factory import GUNICORN
+from tests.support.server import GUNICORN
+from tests.support.story import injected
+from tests.support.story import seen
 
-pytestmark = [pytest.mark.since(6), pytest.mark.one_step, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.since(6),
+    pytest.mark.one_step,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("waiting"),
+    pytest.mark.not_on_mysql("what Redis publishes"),
+]
 
 # Seconds: from a change to the watcher, between two signs of life, and of a stream in these tests.
 SOON = 2
@@ -43,17 +48,11 @@ class Event:
     news: dict | str | None
 
 
-@pytest.fixture(scope="module")
-def lab(step, source) -> Iterator[Lab]:
-    for lab in running(Lab(step, source)):
-        page = Browser(lab).get(f"/api/exports/{uuid4()}/events", follow=False)
-        assert page.status == 401, f"{page}; visitors of a stream log in first, so 401"
-        yield lab
-
-
 @pytest.fixture(scope="module", params=[FLASK_RUN, GUNICORN], ids=["flask-run", "gunicorn"])
 def people(request, lab: Lab) -> Iterator[list[Author]]:
     """Somebody with many posts and somebody with a few, at one server or the other."""
+    page = Browser(lab).get(f"/api/exports/{uuid4()}/events", follow=False)
+    assert page.status == 401, f"{page}; visitors of a stream log in first, so 401"
     many, few = lab.authors(2000, 20)
     if request.param is FLASK_RUN:
         yield [many, few]
@@ -64,19 +63,17 @@ def people(request, lab: Lab) -> Iterator[list[Author]]:
 
 
 @pytest.fixture(autouse=True)
-def fresh(lab: Lab, people: list[Author]) -> Iterator[None]:
-    lab.dismiss_all()
+def no_exports_left(fresh: None, people: list[Author]) -> Iterator[None]:
     yield
     for person in people:
         for export in person.get("/api/exports").json():
             person.api("DELETE", f"/api/exports/{export['id']}")
-    lab.check_logs()
 
 
 def events(export: Export, **headers: str) -> Iterator[Event]:
     """Follow the stream of an export until the server ends it."""
     began = time.monotonic()
-    url = f"{export.lab.url}{export.path}/events"
+    url = f"{export.server.url}{export.path}/events"
     with export.owner.http.get(url, stream=True, timeout=2 * KEEP_ALIVE, headers=headers) as answer:
         assert answer.status_code == 200, f"GET {export.path}/events is {answer.status_code}"
         kind = answer.headers["Content-Type"]
@@ -94,7 +91,7 @@ def events(export: Export, **headers: str) -> Iterator[Event]:
 
 
 def test_a_watcher_sees_it_all(lab, people):
-    lab.hire()
+    lab.start_worker()
     export = people[0].export()
     story = list(events(export))
     news = [event.news for event in story if event.news]
@@ -117,7 +114,7 @@ def test_a_watcher_sees_it_all(lab, people):
 
 @at_gunicorn
 def test_who_comes_after_the_end_gets_the_end(lab, people):
-    lab.hire()
+    lab.start_worker()
     export = people[1].export().until_end()
     story = list(events(export))
     assert [event.news for event in story] == [export.look()], "the end, once, was expected"
@@ -126,7 +123,7 @@ def test_who_comes_after_the_end_gets_the_end(lab, people):
 
 @at_gunicorn
 def test_who_comes_back_has_lost_nothing(lab, people):
-    lab.hire()
+    lab.start_worker()
     export = people[0].export()
     stream = events(export)
     before = next(event.news for event in stream if event.news and event.news["current"] > 100)
@@ -142,7 +139,7 @@ def test_who_comes_back_has_lost_nothing(lab, people):
 @pytest.mark.parametrize("at_work", [True, False], ids=["running", "waiting"])
 def test_cancelling_reaches_the_watchers(lab, people, at_work):
     if at_work:
-        lab.hire()
+        lab.start_worker()
     export = people[0].export()
     stream = events(export)
     for event in stream:
@@ -160,7 +157,7 @@ def test_cancelling_reaches_the_watchers(lab, people, at_work):
 
 @at_gunicorn
 def test_a_finished_export_that_is_deleted_ends_the_stream(lab, people):
-    lab.hire()
+    lab.start_worker()
     export = people[1].export().until_end()
     export.cancel()
     assert export.owner.get(f"{export.path}/events").status == 404
@@ -176,14 +173,14 @@ def test_there_are_signs_of_life_and_the_end_is_not_missed(lab, people):
         next(event for event in stream if event.news == "")
         took = time.monotonic() - began
         assert took < KEEP_ALIVE, f"{took:.1f} s without a sign of life"
-    lab.hire()
+    lab.start_worker()
     rest = [event.news for event in stream if event.news]
     assert rest[-1]["state"] == "SUCCESS", f"the stream ended with {rest[-1]}"
 
 
 def test_the_stream_outlives_redis(lab, people):
     """When Redis is away the stream may end, and who comes back gets what the row knows."""
-    lab.hire()
+    lab.start_worker()
     export = people[0].export()
     stream = events(export)
     next(event for event in stream if event.news and event.news["current"] > 100)
