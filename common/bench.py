@@ -17,7 +17,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import contextmanager
-from contextlib import suppress
 from datetime import date
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -33,7 +32,7 @@ from urllib.request import build_opener
 import click
 
 from . import stack
-from .run import no_embedded_redis
+from .processes import Group
 from .steps import STEPS
 from .steps import Step
 
@@ -65,33 +64,34 @@ for name, mode in (argument.split(":") for argument in sys.argv[1:]):
 """
 
 
-class Lab:
-    """A copy of a step, and its processes; made by `lab`."""
+class StepCopy:
+    """A copy of a step, and its processes; made by `copy_of`."""
 
     def __init__(self, base: Path, step: Step, leave: ExitStack) -> None:
         self.base, self.folder, self.worker_app = base, base / step.folder, step.worker or ""
         shutil.copytree(step.path, self.folder, ignore=shutil.ignore_patterns("instance"))
-        self.port, self.redis_port = _free_port(), _free_port()
+        self.port, self.redis_port = stack.free_port(), stack.free_port()
         self.redis_url = f"redis://{stack.HOST}:{self.redis_port}/0"
         self.env = stack.environment(TMPDIR=str(base), REDIS_URL=self.redis_url)
         for name in ("APP_CONFIG", "DATABASE_URL"):  # a learner's own data is not ours to fill
             self.env.pop(name, None)
         self._leave = leave
+        self._group = self.group()
 
-    def start(self, argv: list[str], output: int | None = None) -> subprocess.Popen[bytes]:
-        """Start a process in the folder, in a group of its own, which is killed at the end."""
+    def group(self) -> Group:
+        """Return a new group of processes, which is killed at the end."""
+        group = Group()
+        self._leave.callback(group.kill)
+        return group
+
+    def start(
+        self, argv: list[str], output: int | None = None, group: Group | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process in the folder."""
         with (self.base / "log").open("ab") as log:
-            process = subprocess.Popen(
-                argv,
-                cwd=self.folder,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=output or log,
-                stderr=log,
-                start_new_session=True,
+            return (group or self._group).start(
+                argv, cwd=self.folder, env=self.env, stdout=output or log, stderr=log
             )
-        self._leave.callback(kill, process)
-        return process
 
     def wait(self, condition: Callable[[], object], what: str) -> float:
         """Wait for something and return the seconds that it took."""
@@ -111,14 +111,16 @@ class Lab:
         """Start the embedded Redis."""
         try:
             process = self.start(stack.redis_command(self.redis_port, self.base))
-        except LookupError:
-            raise click.ClickException(no_embedded_redis()) from None
+        except LookupError as error:
+            raise click.ClickException(str(error)) from None
         self.wait(lambda: stack.redis_answers(self.redis_url), "Redis answers")
         return process
 
-    def worker(self) -> subprocess.Popen[bytes]:
-        """Start the step's worker."""
-        return self.start(stack.worker_command(self.worker_app).argv)
+    def worker(self) -> Group:
+        """Start the step's worker, with its child processes in a group of its own."""
+        group = self.group()
+        self.start(stack.worker_command(self.worker_app).argv, group=group)
+        return group
 
     def web(self, *argv: str) -> float:
         """Start `flask run`, or what is given; return the seconds until its page is there."""
@@ -150,19 +152,11 @@ class Lab:
 
 
 @contextmanager
-def lab(step: Step) -> Iterator[Lab]:
+def copy_of(step: Step) -> Iterator[StepCopy]:
     """Copy a step into a temporary folder; at the end nothing is left of it or its processes."""
     with ExitStack() as leave:
         folder = tempfile.TemporaryDirectory(prefix="study log ", ignore_cleanup_errors=True)
-        yield Lab(Path(leave.enter_context(folder)), step, leave)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and its children."""
-    if sys.platform != "win32":
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        yield StepCopy(Path(leave.enter_context(folder)), step, leave)
 
 
 class Visitor:
@@ -207,18 +201,18 @@ def start() -> Iterator[Row]:
     seconds = []
     for number in (1, 2, 3):
         _say(f"start {number} of 3")
-        with lab(FIRST) as one:
-            seconds.append(one.web())
+        with copy_of(FIRST) as copy:
+            seconds.append(copy.web())
     yield "step 1 shows its page after", f"{median(seconds):.2f} s, median of 3"
 
 
 def export() -> Iterator[Row]:
     """Time and memory of small exports and a big one."""
-    with lab(LAST) as one:
-        one.people(few=1_000, many=20_000)
-        one.redis()
+    with copy_of(LAST) as copy:
+        copy.people(few=1_000, many=20_000)
+        copy.redis()
         # The first run loads what all runs need.
-        _, *small, big = one.run_task(*["few:report"] * 4, "many:report")
+        _, *small, big = copy.run_task(*["few:report"] * 4, "many:report")
     few, many = median(seconds for seconds, _ in small) / 1_000, big[0] / 20_000
     yield "1,000 posts", f"{1 / few:,.0f} a second, {few * 1e3:.2f} ms a post, median of 3"
     yield "20,000 posts", f"{1 / many:,.0f} a second, {many * 1e3:.2f} ms a post"
@@ -229,21 +223,21 @@ def export() -> Iterator[Row]:
 
 def report() -> Iterator[Row]:
     """What reporting progress costs."""
-    with lab(LAST) as one:
-        one.people(ada=2_000)
-        one.redis()
-        _, *runs = one.run_task("ada:quiet", *["ada:report", "ada:quiet"] * 7)
+    with copy_of(LAST) as copy:
+        copy.people(ada=2_000)
+        copy.redis()
+        _, *runs = copy.run_task("ada:quiet", *["ada:report", "ada:quiet"] * 7)
     on, off = (median(seconds for seconds, _ in half) for half in (runs[::2], runs[1::2]))
     yield "reporting progress costs", f"{100 * (on / off - 1):+.1f} % of the time, medians of 7"
 
 
 def away() -> Iterator[Row]:
     """How soon a visitor hears that Redis is away."""
-    with lab(LAST) as one:
-        one.people(ada=1)
-        redis = one.redis()
-        one.web()
-        visitor = Visitor(one.port, "ada")
+    with copy_of(LAST) as copy:
+        copy.people(ada=1)
+        redis = copy.redis()
+        copy.web()
+        visitor = Visitor(copy.port, "ada")
         visitor.export()
         for how, what in ((signal.SIGSTOP, "hangs"), (signal.SIGKILL, "is gone")):
             redis.send_signal(how)
@@ -258,11 +252,11 @@ def away() -> Iterator[Row]:
 
 def killed() -> Iterator[Row]:
     """How long an export takes whose worker is killed."""
-    with lab(LAST) as one:
-        one.people(ada=5_000)
-        one.redis()
-        one.web()
-        worker, visitor = one.worker(), Visitor(one.port, "ada")
+    with copy_of(LAST) as copy:
+        copy.people(ada=5_000)
+        copy.redis()
+        copy.web()
+        worker, visitor = copy.worker(), Visitor(copy.port, "ada")
         for what in ("undisturbed", "worker killed and started"):
             _say(f"5,000 posts, {what}")
             path = visitor.export()
@@ -270,11 +264,11 @@ def killed() -> Iterator[Row]:
             def look(name: str, path: str = path) -> Any:
                 return json.loads(visitor.ask(path)[1])[name]
 
-            one.wait(lambda: look("current") > 0, "the worker begins")
+            copy.wait(lambda: look("current") > 0, "the worker begins")
             if what != "undisturbed":
-                kill(worker)
-                one.worker()
-            seconds = one.wait(lambda: look("state") == "SUCCESS", "the export ends")
+                worker.kill()
+                copy.worker()
+            seconds = copy.wait(lambda: look("state") == "SUCCESS", "the export ends")
             yield f"5,000 posts, {what}", f"{seconds:.1f} s from there to SUCCESS"
 
 
@@ -286,11 +280,11 @@ def streams() -> Iterator[Row]:
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with lab(LAST) as one, ExitStack() as watchers, Redis(port=one.redis_port) as redis:
-        one.people(ada=1)
-        one.redis()
-        one.web(sys.executable, "-m", "gunicorn", "--bind", f"{stack.HOST}:{one.port}")
-        visitor = Visitor(one.port, "ada")
+    with copy_of(LAST) as copy, ExitStack() as watchers, Redis(port=copy.redis_port) as redis:
+        copy.people(ada=1)
+        copy.redis()
+        copy.web(sys.executable, "-m", "gunicorn", "--bind", f"{stack.HOST}:{copy.port}")
+        visitor = Visitor(copy.port, "ada")
         path = visitor.export()
 
         def held() -> int:
@@ -301,17 +295,17 @@ def streams() -> Iterator[Row]:
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in visitor.cookies)
         head = f"GET {path}/events HTTP/1.1\r\nHost: {stack.HOST}\r\nCookie: {cookies}\r\n\r\n"
         for _ in range(STREAMS):
-            watcher = socket.create_connection((stack.HOST, one.port), timeout=10)
+            watcher = socket.create_connection((stack.HOST, copy.port), timeout=10)
             watchers.enter_context(watcher).sendall(head.encode())
         deadline = time.monotonic() + 30
-        one.wait(lambda: held() == STREAMS or time.monotonic() > deadline, "they are open")
+        copy.wait(lambda: held() == STREAMS or time.monotonic() > deadline, "they are open")
         yield "held by one gunicorn worker", f"{held():,} of {STREAMS:,} streams"
         _say("GET /about")
-        seconds = [one.wait(lambda: visitor.ask("/about")[0] == 200, "/about") for _ in range(100)]
+        seconds = [copy.wait(lambda: visitor.ask("/about")[0] == 200, "/about") for _ in range(100)]
         yield "GET /about meanwhile", f"{median(seconds) * 1e3:.0f} ms, median of 100"
         _say("the watchers leave")
         watchers.close()
-        yield "freed after they have left", f"{one.wait(lambda: not held(), 'freed'):.1f} s"
+        yield "freed after they have left", f"{copy.wait(lambda: not held(), 'freed'):.1f} s"
 
 
 MEASURES = {m.__name__: m for m in (start, export, report, away, killed, streams)}
@@ -340,9 +334,3 @@ def _say(text: str) -> None:
         click.echo(f"\r\033[K{text}{' …' * bool(text)}", err=True, nl=False)
     elif text:
         click.echo(f"{text} …", err=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((stack.HOST, 0))
-        return int(probe.getsockname()[1])

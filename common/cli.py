@@ -50,6 +50,8 @@ def cli(ctx: click.Context) -> None:
 
     STEP is a number, a folder name or an unambiguous part of one: 3, step03_login, login.
     """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        ctx.color = False  # otherwise there are colours on terminals, and nowhere else
     if ctx.invoked_subcommand is None:
         show_table()
 
@@ -81,7 +83,7 @@ def run_command(step: Step, port: int, mysql: bool, wechat: bool) -> None:
     """Start a step with all that it needs; Ctrl-C stops it.
 
     That is the web server, and from step 4 on the migrations, from step 5 on a worker and Redis:
-    the one that answers at REDIS_URL, else one that is started and stopped with the step.
+    the one that answers at REDIS_URL, else one of its own that is started and stopped with it.
     """
     from .run import run
 
@@ -92,7 +94,8 @@ def run_command(step: Step, port: int, mysql: bool, wechat: bool) -> None:
             f"Step {step.number} has no login with WeChat; step {other.number} has one: "
             f"{COMMAND} run {other.number} --wechat"
         )
-    sys.exit(run(step, port, with_mysql=mysql, with_wechat=wechat))
+    color = click.get_current_context().color
+    run(step, port, with_mysql=mysql, with_wechat=wechat, color=color)
 
 
 @cli.command("diff")
@@ -174,23 +177,27 @@ def redis_command(port: int) -> None:
     """Start a Redis, for those who type everything by hand."""
     from . import stack
     from .bootstrap import hand_over
-    from .run import no_embedded_redis
 
     url = f"redis://{stack.HOST}:{port}/0"
-    if stack.redis_answers(url):
+    try:
+        stack.check_redis(url)
         click.echo(f"A Redis answers at {url} already; nothing to start.")
         return
+    except PermissionError:
+        why = "a Redis that wants a password"
+    except ConnectionError:
+        why = "something that is no Redis"
     if not stack.port_is_free(port):
         raise click.ClickException(
-            f"Port {port} is held by something that is no Redis. Stop that, or use another port: "
-            f"--port {port + 1}, with REDIS_URL=redis://localhost:{port + 1}/0 for the steps."
+            f"Port {port} is held by {why}. Stop that, or use another port: --port {port + 1}, "
+            f"with REDIS_URL=redis://127.0.0.1:{port + 1}/0 for the steps."
         )
-    directory = Path(sys.prefix, "redis")
+    directory = Path(sys.prefix, "redis", str(port))
     try:
         argv = stack.redis_command(port, directory)
-    except LookupError:
-        raise click.ClickException(no_embedded_redis()) from None
-    directory.mkdir(exist_ok=True)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from None
+    directory.mkdir(parents=True, exist_ok=True)
     click.echo(f"Redis at {url} (Ctrl-C stops it)")
     hand_over(argv)
 

