@@ -22,6 +22,8 @@ from .steps import Step
 
 # What editors leave beside a file; .gitignore names the rest.
 LEFTOVERS = ("*.swp", "*~", ".idea", ".vscode")
+# What would send git to another repository, as in a hook, or change the form of a diff.
+GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_DIFF_OPTS")
 
 
 def diff(old: Step, new: Step, paths: Sequence[str], options: Sequence[str]) -> int:
@@ -49,8 +51,9 @@ def diff(old: Step, new: Step, paths: Sequence[str], options: Sequence[str]) -> 
         _write(Path(directory, old.folder), before)
         _write(Path(directory, new.folder), after)
         # Run there, so that neither the current folder nor a repository around it matters.
-        argv = [git, "-C", directory, "diff", "--no-index", *options, old.folder, new.folder]
-        env = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE")}
+        argv = [git, "-C", directory, "diff", "--no-index", "--no-ext-diff", "--no-textconv"]
+        argv += [*options, old.folder, new.folder]
+        env = {name: value for name, value in os.environ.items() if name not in GIT_VARIABLES}
         code = run_in_foreground(argv, env)
     return 0 if code == 1 else code  # git says 1 for "there are differences"
 
