@@ -1,7 +1,7 @@
-"""Makes .venv on first use and hands over to it. Standard library only: nothing else is there yet.
+"""Makes .venv on first use and hands over to it. Standard library only: no package is there yet.
 
-A stamp in .venv says which set-up it holds. No stamp: somebody made .venv by hand, and it is
-filled as it is, if it works. A stamp that says "unfinished": a set-up was interrupted, and .venv is
+A stamp in .venv says which set-up it has. No stamp: .venv was made by hand, and packages are added
+to it if it works. A stamp that says "unfinished": a set-up was interrupted, and .venv is
 made anew.
 """
 
@@ -121,7 +121,7 @@ def hand_over(argv: list[str], env: dict[str, str] | None = None) -> NoReturn:
 def run_in_foreground(argv: list[str], env: dict[str, str] | None = None) -> int:
     """Run ``argv`` to its end and return its exit code.
 
-    Ctrl-C reaches it too, so it is left to say how to end; if this process is told to end, it is.
+    Ctrl-C reaches it too, so it decides how to end. When this process ends, it is terminated.
     """
     with subprocess.Popen(argv, env=env) as process:
         try:
@@ -139,7 +139,7 @@ def run_in_foreground(argv: list[str], env: dict[str, str] | None = None) -> int
 
 
 def _place() -> str:
-    # A virtual environment works only where it was made, with the Python it was made by.
+    # A virtual environment works only in the folder where it was made, with the same Python.
     return "{}\n{}.{}\n".format(ROOT, *VERSION)
 
 
@@ -240,7 +240,7 @@ def _install() -> None:
         _call("uv, the fast installer", [*pip, "--quiet", "--retries", "1", "uv"], env)
         _call("the packages", [*uv, *wanted], env)
     except SetupError:
-        # An old system, a proxy that uv cannot pass …: pip takes longer and gets everywhere.
+        # An old system, a proxy that uv cannot use …: pip is slower and works everywhere.
         _call("the packages, by pip", [*pip, *wanted], env)
 
 
@@ -302,7 +302,7 @@ def _say(text: str) -> None:
 
 
 def _open_standard_streams() -> None:
-    """Give each closed standard stream /dev/null, or the next file opened would take its place."""
+    """Open /dev/null for each closed standard stream, or the next file would take its place."""
     for stream in range(3):
         try:
             os.fstat(stream)

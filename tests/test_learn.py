@@ -258,7 +258,7 @@ def test_help_names_every_command(copy):
         (["diff", "2", "3", "instance"], "There is no “instance”"),
         (["diff", "2", "3", "../step03_login"], "There is no “../step03_login”"),
         (["check", "2", "--app", "nowhere"], "There is no folder"),
-        (["check", "2", "--app", "."], "holds no app.py, wsgi.py or app/__init__.py"),
+        (["check", "2", "--app", "."], "has no app.py, wsgi.py or app/__init__.py"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -474,7 +474,7 @@ def test_taken_port_is_one_clear_line(copy, words):
         port = holder.getsockname()[1]
         code, out, err = copy.learn(*words, "--port", port)
     assert (code, out) == (1, "")
-    assert re.match(rf"Port {port} is (taken|held) ", err), err
+    assert re.match(rf"Port {port} is in use", err), err
     suggested = re.search(r"--port (\d+)", err)
     assert suggested, f"no other port is suggested: {err}"
     assert int(suggested[1]) != port
@@ -618,7 +618,7 @@ def test_run_uses_no_redis_that_refuses(copy, redis_port, monkeypatch, tmp_path)
     code, _, err = copy.learn("redis", "--port", redis_port)
     assert (code, err.partition(".")[0]) == (
         1,
-        f"Port {redis_port} is held by a Redis that wants a password",
+        f"Port {redis_port} is in use by a Redis that wants a password",
     )
     # Nobody has asked for the one at the usual address: there the run brings its own.
     monkeypatch.delenv("REDIS_URL", raising=False)
@@ -778,7 +778,7 @@ def test_test_hands_all_arguments_to_pytest(copy, suite):
 def test_check_asks_for_one_step_and_says_what_is_next(copy, suite):
     code, out, _ = copy.learn("check", "login")
     assert code == 0
-    assert "Our app keeps what step 3 promises. Next: python3 learn.py diff 3 4" in out
+    assert "Our app keeps all promises of step 3. Next: python3 learn.py diff 3 4" in out
     code, out, _ = copy.learn("check", "6")
     assert code == 0
     assert "diff" not in out, "there is no step 7"
@@ -792,7 +792,7 @@ def test_check_of_the_learners_own_app(copy, suite):
     assert code == 1, err
     assert f"asked for 1 {mine}" in out
     assert "the page has no title" in out
-    assert "Your app does not keep all that step 1 promises yet" in out.splitlines()[-1]
+    assert "Your app does not keep all promises of step 1 yet" in out.splitlines()[-1]
     assert f'learn.py check 1 --app "{mine}"' in out.splitlines()[-1]
 
 
@@ -835,7 +835,7 @@ def test_learn_py_hands_over_whatever_the_environment_is(copy, suite, monkeypatc
     learn = [sys.executable, copy.root / "learn.py", "check", "1"]
     done = subprocess.run(learn, cwd=elsewhere, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "Our app keeps what step 1 promises." in done.stdout
+    assert "Our app keeps all promises of step 1." in done.stdout
 
 
 def make_venv_of_this_python(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
