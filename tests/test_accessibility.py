@@ -3,9 +3,7 @@
 What the HTML alone tells is in test_pages.py. This file looks at the pages in a browser.
 """
 
-import io
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
@@ -22,10 +20,14 @@ from tests.support.browser import MARKDOWN
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.chromium import Chromium
-from tests.support.processes import wait_until
+from tests.support.exports import Export
 from tests.support.server import Server
 
-pytestmark = pytest.mark.since(1)
+pytestmark = [
+    pytest.mark.since(1),
+    pytest.mark.xdist_group("accessibility"),
+    pytest.mark.not_on_mysql("what the browser does with the pages"),
+]
 
 # What is wrong depends on the width or on the colours: each of them with one of the others.
 LOOKS = ((360, "light"), (1000, "dark"))
@@ -286,11 +288,8 @@ def test_the_pages_of_an_archive_are_for_everybody(tab, join, worker, tmp_path):
     person = join()
     person.write(body=MARKDOWN)
     person.write("A title" + " that is long" * 8)
-    address = person.api("POST", "/api/exports").headers.get("Location")
-    assert address, "POST /api/exports names no Location"
-    archive = wait_until(lambda: person.get(address).json()["archive_url"], "the archive is ready")
-    with zipfile.ZipFile(io.BytesIO(person.get(archive).response.content)) as file:
-        file.extractall(tmp_path)
+    with Export.start(person).until_end().archive() as archive:
+        archive.extractall(tmp_path)
     files = [tmp_path / "index.html", *sorted(tmp_path.glob("posts/*.html"))]
     assert len(files) == 3, f"an index and two posts were expected, not {files}"
     findings = Findings()

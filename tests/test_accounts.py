@@ -1,5 +1,8 @@
 """Accounts: register, log in, log out, stay logged in."""
 
+import json
+import shutil
+
 import pytest
 
 from tests.support.browser import Browser
@@ -122,6 +125,57 @@ def test_a_faked_session_is_no_login(server, account):
         page = faker.get("/")
         assert page.status == 200
         assert not page.forms_to("/auth/logout"), f"the cookie {fake[:40]} logged somebody in"
+
+
+# Signs sessions with the key of the app, as another step or an older version of it may have done.
+SIGN = """
+import json, sys
+from flask.cli import ScriptInfo
+
+app = ScriptInfo().load_app()
+serializer = app.session_interface.get_signing_serializer(app)
+print(json.dumps([serializer.dumps(session) for session in json.load(sys.stdin)]))
+"""
+
+
+@pytest.mark.since(3)
+@pytest.mark.ours
+@pytest.mark.one_step
+def test_a_session_of_any_odd_form_is_anonymous(server):
+    """A session that names no user of this database is anonymous, whatever it holds."""
+    odd = [1, "1", "1 2026-01-05T10:00:00", -1, 2**70, 1.5, True, None, "", "x" * 3000, "\0", "'",
+           ["1"], {"id": 1}, [], "\U0001f600", "None", "a" * 32]  # fmt: skip
+    script = SIGN.replace("json.load(sys.stdin)", repr([{"_user_id": value} for value in odd]))
+    result = server.project.python("-c", script)
+    assert result.code == 0, str(result)
+    cookies = json.loads(result.output.splitlines()[-1])
+    for value, cookie in zip(odd, cookies, strict=True):
+        browser = Browser(server)
+        browser.http.cookies.set("session", cookie, domain="127.0.0.1", path="/")
+        page = browser.get("/")
+        assert page.status == 200, f"{page} for a session with {value!r}"
+        assert not browser.is_logged_in(), f"a session with {value!r} logged somebody in"
+        page = browser.get("/posts/new")
+        assert page.path.startswith("/auth/login"), f"{page} for a session with {value!r}"
+
+
+@pytest.mark.since(3)
+@pytest.mark.ours
+def test_a_session_of_another_database_is_anonymous(server, own_server):
+    """A session of the same user in another database is anonymous."""
+    here = Person(server).join()
+    there = Person(own_server)
+    there.register(here.username, here.password)
+    assert there.is_logged_in()
+    key = server.project.folder / "instance" / "secret_key"
+    shutil.copy(key, own_server.project.folder / "instance" / "secret_key")
+    own_server.restart()
+    stranger = Browser(own_server)
+    for cookie in here.http.cookies:
+        stranger.http.cookies.set(cookie.name, cookie.value, domain="127.0.0.1", path="/")
+    page = stranger.get("/")
+    assert page.status == 200
+    assert not stranger.is_logged_in(), "a session of another database was taken for one of this"
 
 
 @pytest.mark.since(2, until=2)

@@ -1,7 +1,6 @@
 """The description of the API: it is valid, complete, and the API does what it says."""
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,9 +9,16 @@ from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.described import NEEDED
 from tests.support.described import Run
+from tests.support.exports import Export
 from tests.support.server import Server
 
-pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.usefixtures("worker")]
+pytestmark = [
+    pytest.mark.since(5),
+    pytest.mark.one_step,
+    pytest.mark.usefixtures("worker"),
+    pytest.mark.xdist_group("api"),
+    pytest.mark.not_on_mysql("what the API says of itself"),
+]
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -143,30 +149,13 @@ def exports(people: list[Person]) -> list[str]:
     while left := person.get("/api/exports").json():  # one under way is cancelled, then deleted
         for export in left:
             person.api("DELETE", f"/api/exports/{export['id']}")
-    finished = ended(person, start(person))
-    assert finished["state"] == "SUCCESS", finished
+    finished = Export.start(person).until_end()
     for _ in range(5):
-        path = start(person)
-        person.api("DELETE", path)
-        if person.get(path).status == 200:  # else it had just finished, and was deleted
-            cancelled = ended(person, path)
-            assert cancelled["state"] == "REVOKED", cancelled
-            return [finished["id"], cancelled["id"]]
+        export = Export.start(person)
+        export.cancel()
+        if person.get(export.path).status == 200:  # else it had just finished, and was deleted
+            return [finished.id, export.until_end("REVOKED").id]
     raise AssertionError("no export could be cancelled before its end")
-
-
-def start(person: Person) -> str:
-    page = person.api("POST", "/api/exports")
-    assert page.status == 202, f"{page}; a started export is answered by 202"
-    return page.headers["Location"]
-
-
-def ended(person: Person, path: str) -> dict:
-    deadline = time.monotonic() + 30
-    while (export := person.get(path).json())["state"] not in ("SUCCESS", "FAILURE", "REVOKED"):
-        assert time.monotonic() < deadline, f"it does not end: {export}"
-        time.sleep(0.05)
-    return export
 
 
 def test_refusals_are_in_the_description(spec, people, exports):

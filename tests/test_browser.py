@@ -15,7 +15,14 @@ from tests.support.browser import new_name
 from tests.support.chromium import Chromium
 from tests.support.server import Server
 
-pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.usefixtures("worker")]
+pytestmark = [
+    pytest.mark.since(5),
+    pytest.mark.one_step,
+    pytest.mark.usefixtures("worker"),
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.not_on_mysql("what the browser does with the pages"),
+    pytest.mark.timed,
+]
 
 SEEDED = 4000  # posts: an export of some seconds
 FINAL = ("SUCCESS", "FAILURE", "REVOKED")
@@ -26,7 +33,7 @@ SIGHT = """(() => {
         state: article.dataset.state,
         percent: article.querySelector("progress").value,
         text: article.querySelector(".text").textContent,
-        news: document.getElementById("news").textContent,
+        status: document.getElementById("status").textContent,
     };
 })()"""
 
@@ -180,7 +187,7 @@ def test_the_bar_has_a_name_for_those_who_hear_it(walk):
 
 
 def test_changes_are_announced_but_not_each_number(walk):
-    heard = list(dict.fromkeys(sight["news"] for sight in walk.sights if sight["news"]))
+    heard = list(dict.fromkeys(sight["status"] for sight in walk.sights if sight["status"]))
     texts = {sight["text"] for sight in walk.sights}
     assert len(heard) >= 3, f"of {len(texts)} changes only these were announced: {heard}"
     assert len(heard) <= 8, f"too much to listen to: {heard}"
@@ -219,7 +226,7 @@ def test_the_bar_waits_for_redis_and_goes_on(chromium, own_server):
     own_server.redis.kill()
     away = look(tab, lambda sights: "aiting for the server" in sights[-1]["text"], seconds=10)
     assert not ended(away), away
-    own_server.redis = own_server.spawn(own_server.redis.command, own_server.redis_log)
+    own_server.start_redis()
     back = look(tab, ended)
     print(
         "Redis killed. The page showed:", *dict.fromkeys(s["text"] for s in away + back), sep="\n"

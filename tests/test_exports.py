@@ -1,10 +1,8 @@
 """Exports: work in the background, seen from the page, the API and the archive."""
 
-import io
 import re
 import time
-import zipfile
-from dataclasses import dataclass
+from collections.abc import Iterator
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,20 +10,16 @@ from uuid import UUID
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
-from tests.support.processes import NotReady
-from tests.support.project import tail
+from tests.support.exports import KEYS
+from tests.support.exports import ORDER
+from tests.support.exports import Export
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.since(5), pytest.mark.usefixtures("worker")]
 
 SEEDED = 800
-FINAL = {"SUCCESS", "FAILURE", "REVOKED"}
-ORDER = ("PENDING", "STARTED", "PROGRESS", "SUCCESS")
-KEYS = {"id", "state", "current", "total", "percent", "message", "created_at", "archive_url"}
-
 # Posts that a careless export would break on, or run.
 TRICKY = {
     "Colons: and --- dashes": "---\ntitle: not this one\n---\n\nText.",
@@ -35,57 +29,6 @@ TRICKY = {
     "../../escape": "[x](javascript:alert(1))",
     "Code": "```python\nprint('<b>')\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |",
 }
-
-
-@dataclass(frozen=True)
-class Export:
-    """One export, watched from the POST to its end."""
-
-    accepted: Page
-    seen: list[dict]
-    archive: bytes
-
-    @property
-    def path(self) -> str:
-        return self.accepted.headers["Location"]
-
-    def zip(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(io.BytesIO(self.archive))
-
-
-def start(person: Person) -> Page:
-    page = person.api("POST", "/api/exports")
-    assert page.status == 202, f"{page}; a started export is answered by 202"
-    assert page.headers.get("Location"), f"{page} without a Location"
-    return page
-
-
-def watch(person: Browser, path: str, *, seconds: float = 60) -> list[dict]:
-    """Ask how an export is until it has ended, and return all answers."""
-    seen = []
-    deadline = time.monotonic() + seconds
-    while not seen or seen[-1]["state"] not in FINAL:
-        page = person.get(path)
-        assert page.status == 200, f"{page} while the export ran"
-        seen.append(page.json())
-        if time.monotonic() > deadline:
-            worker = person.server.worker
-            wrote = tail(worker.output) if worker else "    (there is none)"
-            raise NotReady(
-                f"After {seconds:g} s it is still {seen[-1]}. The worker wrote:\n{wrote}"
-            )
-        time.sleep(0.05)
-    return seen
-
-
-def run(person: Person) -> Export:
-    """Start an export, watch it, download its archive."""
-    accepted = start(person)
-    seen = watch(person, accepted.headers["Location"])
-    assert seen[-1]["state"] == "SUCCESS", f"the export ended as {seen[-1]}"
-    download = person.get(seen[-1]["archive_url"])
-    assert download.status == 200, f"{download}, though the export has ended"
-    return Export(accepted, seen, download.response.content)
 
 
 @pytest.fixture(scope="session")
@@ -104,15 +47,16 @@ def author(server: Server) -> Person:
 
 @pytest.fixture(scope="session")
 def big(author: Person, worker: None) -> Export:
-    return run(author)
+    """An export of many posts, from its start to its end."""
+    return Export.start(author).until_end(every=0.02)
 
 
 @pytest.fixture
-def running(author: Person):
-    """The path of an export of many posts that has just been started."""
-    path = start(author).headers["Location"]
-    yield path
-    author.api("DELETE", path)
+def running(author: Person) -> Iterator[Export]:
+    """An export of many posts that has just been started."""
+    export = Export.start(author)
+    yield export
+    author.api("DELETE", export.path)
 
 
 def assert_error(page: Page, status: int) -> None:
@@ -172,34 +116,30 @@ def test_the_bar_is_seen_moving(big):
 
 
 def test_the_end_counts_all_posts(big):
-    last = big.seen[-1]
+    last = big.last
     assert last["current"] == last["total"] == SEEDED + len(TRICKY)
     assert last["percent"] == 100
 
 
 def test_the_end_stays(author, big):
-    assert author.get(big.path).json() == big.seen[-1]
+    assert author.get(big.path).json() == big.last
 
 
 def test_the_archive_is_offered_as_a_file(author, big):
-    page = author.get(big.seen[-1]["archive_url"])
+    page = author.get(big.last["archive_url"])
     assert page.headers["Content-Type"] == "application/zip"
     assert page.headers["Content-Disposition"].startswith("attachment")
     assert ".zip" in page.headers["Content-Disposition"]
 
 
 def test_the_archive_is_whole(big):
-    with big.zip() as archive:
-        assert archive.testzip() is None
-        names = archive.namelist()
-    assert len(names) == len(set(names)), "a name is in the archive twice"
+    names = big.archive().namelist()
     bad = [name for name in names if name.startswith("/") or ".." in name or "\\" in name]
     assert not bad, f"these names lead out of the folder that it is unpacked into: {bad}"
 
 
 def test_the_archive_has_every_post_once_as_markdown(big):
-    with big.zip() as archive:
-        texts = [archive.read(n).decode() for n in archive.namelist() if n.endswith(".md")]
+    texts = big.texts()
     assert len(texts) == len(set(texts)) == SEEDED + len(TRICKY)
     for text in texts:
         head = re.match(r"---\n(.*?)\n---\n", text, re.S)
@@ -211,7 +151,7 @@ def test_the_archive_has_every_post_once_as_markdown(big):
 
 
 def test_the_archive_has_every_post_once_as_a_page(big):
-    with big.zip() as archive:
+    with big.archive() as archive:
         names = [n for n in archive.namelist() if n.endswith(".html") and n != "index.html"]
         index = BeautifulSoup(archive.read("index.html"), "html.parser")
         headings = [
@@ -226,7 +166,7 @@ def test_the_archive_has_every_post_once_as_a_page(big):
 
 
 def test_the_pages_of_the_archive_run_nothing_and_fetch_nothing(big):
-    with big.zip() as archive:
+    with big.archive() as archive:
         names = set(archive.namelist())
         pages = [name for name in names if name.endswith(".html")]
         newest = sorted(pages, key=lambda name: archive.getinfo(name).header_offset)[-30:]
@@ -244,16 +184,15 @@ def test_an_archive_holds_the_posts_of_its_owner_alone(join):
     ada, ben = join(), join()
     ada.write("By Ada")
     ben.write("By Ben")
-    with run(ada).zip() as archive:
-        texts = [archive.read(n).decode() for n in archive.namelist() if n.endswith(".md")]
+    texts = Export.start(ada).until_end().texts()
     assert len(texts) == 1
     assert "By Ada" in texts[0]
 
 
 def test_somebody_without_posts_gets_an_archive_too(join):
-    export = run(join())
-    assert export.seen[-1]["percent"] == 100
-    with export.zip() as archive:
+    export = Export.start(join()).until_end()
+    assert export.last["percent"] == 100
+    with export.archive() as archive:
         assert "index.html" in archive.namelist()
         assert not [name for name in archive.namelist() if name.endswith(".md")]
 
@@ -261,46 +200,41 @@ def test_somebody_without_posts_gets_an_archive_too(join):
 def test_two_exports_of_one_person_at_once(join):
     person = join()
     person.write()
-    paths = [start(person).headers["Location"] for _ in range(2)]
-    assert paths[0] != paths[1]
-    for path in paths:
-        assert watch(person, path)[-1]["state"] == "SUCCESS"
+    exports = [Export.start(person) for _ in range(2)]
+    assert exports[0].path != exports[1].path
+    for export in exports:
+        export.until_end()
 
 
 # Cancel and delete
 
 
 def test_there_is_no_archive_before_the_end(author, running):
-    assert_error(author.get(f"{running}/archive"), 409)
+    assert_error(author.get(f"{running.path}/archive"), 409)
 
 
 def test_a_running_export_is_cancelled(author, running):
-    deadline = time.monotonic() + 30
-    while (answer := author.get(running).json())["state"] in ("PENDING", "STARTED"):
-        assert time.monotonic() < deadline, f"the worker does not begin: {answer}"
-        time.sleep(0.02)
-    assert answer["state"] == "PROGRESS", f"it ended before it could be cancelled: {answer}"
-    page = author.api("DELETE", running)
-    assert page.status in (200, 202, 204)
-    assert watch(author, running, seconds=10)[-1]["state"] == "REVOKED"
-    assert_error(author.get(f"{running}/archive"), 409)
+    running.wait(lambda a: a["state"] not in ("PENDING", "STARTED"), "it begins", every=0.02)
+    assert running.last["state"] == "PROGRESS", f"it ended before that: {running.last}"
+    running.cancel()
+    running.until_end("REVOKED", seconds=10)
+    assert_error(author.get(f"{running.path}/archive"), 409)
     time.sleep(0.5)  # the worker may be at its last post: it must not win afterwards
-    answer = author.get(running).json()
+    answer = running.look()
     assert answer["state"] == "REVOKED", f"a cancelled export went on: {answer}"
     assert answer["archive_url"] is None
 
 
 def test_a_waiting_export_is_cancelled(author, running, join):
-    person = join()
-    path = start(person).headers["Location"]  # the worker is busy with the other one
-    assert person.api("DELETE", path).status in (200, 202, 204)
-    assert watch(person, path, seconds=10)[-1]["state"] == "REVOKED"
+    export = Export.start(join())  # the worker is busy with the other one
+    export.cancel()
+    export.until_end("REVOKED", seconds=10)
 
 
 def test_a_finished_export_is_removed(join):
     person = join()
-    export = run(person)
-    assert person.api("DELETE", export.path).status in (200, 202, 204)
+    export = Export.start(person).until_end()
+    export.cancel()
     assert_error(person.get(export.path), 404)
     assert_error(person.get(f"{export.path}/archive"), 404)
     assert person.get("/api/exports").json() == []
@@ -312,7 +246,7 @@ def test_a_finished_export_is_removed(join):
 def test_the_list_has_mine_alone_newest_first(join, author, big):
     person = join()
     assert person.get("/api/exports").json() == []
-    ids = [start(person).json()["id"] for _ in range(3)]
+    ids = [Export.start(person).id for _ in range(3)]
     listed = person.get("/api/exports").json()
     assert [export["id"] for export in listed] == ids[::-1]
     assert all(set(export) == KEYS for export in listed)
@@ -406,11 +340,10 @@ def test_an_export_is_started_from_the_page_without_a_script(join):
     assert page.status == 200
     exports = person.get("/api/exports").json()
     assert len(exports) == 1, f"{page}, and there are {len(exports)} exports"
-    watch(person, f"/api/exports/{exports[0]['id']}")
+    export = Export(person, f"/api/exports/{exports[0]['id']}").until_end()
     page = person.get("/exports/")
-    links = page.links()
-    archive = urlsplit(person.get("/api/exports").json()[0]["archive_url"]).path
-    assert archive in links, f"{page} does not link the finished archive {archive}"
+    archive = urlsplit(export.last["archive_url"]).path
+    assert archive in page.links(), f"{page} does not link the finished archive {archive}"
 
 
 def not_logout(form) -> bool:
@@ -434,10 +367,9 @@ def test_the_page_shows_a_bar_with_a_name_for_each_export(join, author, big):
 
 
 def test_the_page_of_a_running_export_is_there_after_a_reload(author, running):
-    identity = running.rpartition("/")[2]
     for _ in range(2):
         page = author.get("/exports/")
-        assert identity in page.text, f"{page} does not show the export that runs"
+        assert running.id in page.text, f"{page} does not show the export that runs"
 
 
 def test_the_page_works_with_a_script_of_its_own(author):

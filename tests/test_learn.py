@@ -45,6 +45,8 @@ from tests.support.processes import remove_folder
 from tests.support.processes import wait_until
 from tests.support.project import tail
 
+pytestmark = pytest.mark.timed
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", "tests", "instance", "__pycache__", "*.pyc", ".*_cache"

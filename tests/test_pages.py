@@ -11,7 +11,8 @@ from tests.support import hostile
 from tests.support.browser import NO_PAGES
 from tests.support.browser import REFUSED_FORM
 from tests.support.browser import Page
-from tests.test_repo import Inline
+from tests.support.browser import Person
+from tests.support.inline import Inline
 
 pytestmark = pytest.mark.since(1)
 
@@ -259,6 +260,24 @@ def test_what_is_not_found_has_the_look_of_the_site(visitor, path):
     assert styles == {tag.get("href") for tag in page.soup("link", rel="stylesheet")}, (
         f"{page} with other stylesheets than the start page"
     )
+
+
+@pytest.mark.since(3)
+@pytest.mark.ours
+@pytest.mark.about("app/errors.py", "app/templates/error.html")
+def test_an_error_page_needs_no_database(own_server):
+    """An error page has the look of the site for a logged-in user too when a table is gone."""
+    person = Person(own_server).join()
+    own_server.project.change("ALTER TABLE user RENAME TO gone")
+    page = person.get("/")
+    assert page.status in (500, 503), f"{page} without the table of users"
+    assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+    page = person.get("/no-such-page")
+    assert page.status == 404, f"{page}; no database is needed to know that"
+    assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+    own_server.project.change("ALTER TABLE gone RENAME TO user")
+    assert person.is_logged_in()
+    own_server.forget_logs()
 
 
 def test_a_method_that_is_not_there_is_405(visitor):

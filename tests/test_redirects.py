@@ -7,7 +7,11 @@ import pytest
 
 from tests.support import hostile
 
-pytestmark = [pytest.mark.since(2), pytest.mark.about("app/auth.py", "app/redirects.py")]
+pytestmark = [
+    pytest.mark.since(2),
+    pytest.mark.about("app/auth.py", "app/redirects.py"),
+    pytest.mark.not_on_mysql("where a login leads"),
+]
 
 
 def login_location(browser, account, path: str) -> str:

@@ -4,7 +4,6 @@ import ast
 import importlib.metadata
 import re
 import sys
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from common.steps import ROOT
 from common.steps import STEPS
 from common.steps import Step
 from common.steps import find_step
+from tests.support.inline import Inline
 
 NOT_OURS = {"instance", "__pycache__", ".pytest_cache", ".ruff_cache"}
 
@@ -136,13 +136,14 @@ def test_no_file_moves(before, after):
 
 
 @each_step
-def test_a_step_imports_no_other_step_and_only_the_look_of_common(lesson):
+def test_a_step_imports_no_other_step_and_of_common_the_look_and_the_samples(lesson):
     for path in python_files(lesson):
         for name in imports(path):
             assert not re.match(r"step\d", name), f"{path} imports {name}"
             assert not re.match(r"(tests|learn)\b", name), f"{path} imports {name}"
             if name.split(".")[0] == "common":
-                assert name == "common.ui", f"{path} imports {name}; only common.ui is for steps"
+                allowed = name.startswith(("common.ui", "common.samples"))
+                assert allowed, f"{path} imports {name}; steps may only use ui and samples"
 
 
 @each_step
@@ -198,25 +199,6 @@ def test_a_later_step_asks_for_the_same_versions(before, after):
 
 
 # Templates and files that browsers get
-
-
-class Inline(HTMLParser):
-    """Collects what a strict Content-Security-Policy forbids."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self._inside: str | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        line = self.getpos()[0]
-        if tag == "style" or (tag == "script" and "src" not in dict(attrs)):
-            self.found.append(f"line {line}: an inline <{tag}>")
-        for name, value in attrs:
-            if name == "style" or re.fullmatch(r"on[a-z]+", name):
-                self.found.append(f"line {line}: {name}= in <{tag}>")
-            if name in ("href", "src", "action") and (value or "").startswith("javascript:"):
-                self.found.append(f"line {line}: a javascript: address")
 
 
 def templates() -> list[Path]:

@@ -32,11 +32,11 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def too_early(tmp_path_factory) -> dict[str, dict[str, list[bool]]]:
+def on_previous_step(tmp_path_factory) -> dict[str, dict[str, list[bool]]]:
     """For each step, what became of the tests that are for the next one: which of them failed."""
-    report = tmp_path_factory.mktemp("early") / "report.xml"
+    report = tmp_path_factory.mktemp("previous") / "report.xml"
     run = subprocess.run(
-        pytest_command("-n=0", "--too-early", "--tb=no", f"--junitxml={report}"),
+        pytest_command("-n=0", "--on-previous-step", "--tb=no", f"--junitxml={report}"),
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -64,8 +64,9 @@ def too_early(tmp_path_factory) -> dict[str, dict[str, list[bool]]]:
     list(pairwise(STEPS)),
     ids=[f"{before.folder}-is-not-step-{after.number}" for before, after in pairwise(STEPS)],
 )
-def test_each_new_test_fails_on_the_step_before(before, after, too_early):
-    functions = too_early.get(f"step{before.number}")
+@pytest.mark.xdist_group("previous step")
+def test_each_new_test_fails_on_the_step_before(before, after, on_previous_step):
+    functions = on_previous_step.get(f"step{before.number}")
     assert functions, f"no test is new in {after.folder}"
     blind = [name for name, failed in functions.items() if not any(failed)]
     assert not blind, (

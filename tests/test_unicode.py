@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.browser import Person
 from tests.support.browser import new_name
-from tests.test_exports import run
+from tests.support.exports import Export
 
 pytestmark = pytest.mark.since(2)
 
@@ -65,7 +65,7 @@ def test_an_archive(server):
     bodies = {MIXED: LONG, "学习日志": MIXED}
     for title, body in bodies.items():
         person.write(title, body)
-    with run(person).zip() as archive:
+    with Export.start(person).until_end().archive() as archive:
         texts = {
             name: archive.read(name).decode() for name in archive.namelist() if "posts/" in name
         }

@@ -1,15 +1,16 @@
 """Create the app and wire its parts."""
 
 from flask import Flask
+from flask_login import current_user
 
 from common import ui
 from config import Config
-from config import find_config
 
 from . import admin
 from . import api
 from . import auth
 from . import commands
+from . import errors
 from . import exports
 from . import health
 from . import limits
@@ -18,6 +19,7 @@ from . import main
 from . import posts
 from . import security
 from . import wechat
+from .checks import find_config
 from .extensions import celery_init_app
 from .extensions import csrf
 from .extensions import db
@@ -27,8 +29,8 @@ from .extensions import migrate
 from .openapi import DescribedApi
 
 
-def create_app(config: str | type[Config] | None = None) -> Flask:
-    """Make an app with the settings of that name or class, by default those of APP_CONFIG."""
+def create_app(config: str | Config | type[Config] | None = None) -> Flask:
+    """Create an app with these settings, by default those that APP_CONFIG names."""
     app = Flask(__name__)
     app.config.from_object(find_config(config))
 
@@ -36,22 +38,23 @@ def create_app(config: str | type[Config] | None = None) -> Flask:
     security.init_app(app)
     db.init_app(app)
     migrate.init_app(app, db)
-    login_manager.init_app(app)
+    # current_user is a lazy proxy: a page that does not use it sends no query for it.
+    login_manager.init_app(app, add_context_processor=False)
+    app.jinja_env.globals["current_user"] = current_user
     csrf.init_app(app)
     limiter.init_app(app)
     celery_init_app(app)
 
-    # This makes all errors JSON. main.bp comes later, so that its show_error has the last word.
-    DescribedApi(app).register_blueprint(api.bp)
-    app.register_blueprint(api.swagger_files)
-
     app.register_blueprint(ui.bp)
+    app.register_blueprint(errors.bp)
     app.register_blueprint(main.bp)
     app.register_blueprint(limits.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(auth.bp)
     app.register_blueprint(posts.bp)
     app.register_blueprint(exports.bp)
+    DescribedApi(app).register_blueprint(api.bp)
+    app.register_blueprint(api.swagger_files)
     app.register_blueprint(commands.bp)
     admin.init_app(app)
     if app.config["WECHAT_APP_ID"]:

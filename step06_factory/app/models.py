@@ -2,7 +2,7 @@
 
 from datetime import UTC
 from datetime import datetime
-from datetime import timedelta
+from secrets import token_hex
 from uuid import uuid4
 
 from flask_login import UserMixin
@@ -12,9 +12,7 @@ from sqlalchemy import LargeBinary
 from sqlalchemy import String
 from sqlalchemy import Text
 from sqlalchemy import false
-from sqlalchemy import or_
 from sqlalchemy import select
-from sqlalchemy import update
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
@@ -23,40 +21,47 @@ from werkzeug.security import check_password_hash
 from werkzeug.security import generate_password_hash
 
 from .extensions import db
+from .names import clean_password
 from .names import name_key
 
-# MySQL cuts off the fractions of a second unless it is told to keep them.
+# MySQL cuts off fractions of a second unless it is told to keep them.
 Timestamp = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 # A plain BLOB of MySQL ends at 64 KiB; this one takes 16 MiB.
 Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
-# The largest id that fits into an INTEGER column of every database.
-MAX_ID = 2**31 - 1
+# Lengths in characters, for columns and forms.
+USERNAME_MAX = 30
+PASSWORD_MIN = 8
+PASSWORD_MAX = 128
+TITLE_MAX = 120
+BODY_MAX = 10_000
 
 
 def now() -> datetime:
-    """Return the time in UTC without a time zone, the way SQLite and MySQL store it."""
+    """Return the time in UTC without a time zone, as SQLite and MySQL store it."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 class User(UserMixin, db.Model):
     """A person with an account.
 
-    ``username`` has 1 to 30 characters, spelled as the person did; ``name_key`` is the same for
-    all spellings of it, and unique: adding a second one raises IntegrityError on commit.
-    ``password_hash`` is Werkzeug's scrypt hash, 162 characters; the password itself is nowhere.
-    ``is_admin`` opens the admin page; the first admin is made by ``flask make-admin``.
-    ``wechat_openid`` is what WeChat calls the person, if they have logged in with it; unique too.
+    ``username`` has 1 to 30 characters, as the user spelled it; ``name_key`` is the same for all
+    spellings of it, and unique: a second one raises IntegrityError on commit. ``password_hash`` is
+    Werkzeug's scrypt hash, 162 characters. ``session_id`` is random, 32 hexadecimal digits: a new
+    one ends all sessions of the user.
+    ``is_admin`` opens the admin page; ``flask make-admin`` sets it for the first admin.
+    ``wechat_openid`` is the id of the user's WeChat account, if there is one; unique.
     """
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(String(30))
+    username: Mapped[str] = mapped_column(String(USERNAME_MAX))
     # Folding case can make three characters out of one.
-    name_key: Mapped[str] = mapped_column(String(90), unique=True)
+    name_key: Mapped[str] = mapped_column(String(3 * USERNAME_MAX), unique=True)
     password_hash: Mapped[str] = mapped_column(String(256))
+    session_id: Mapped[str] = mapped_column(String(32), unique=True)
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
-    # server_default: what the rows get that were there before the column was.
+    # server_default: the value for the rows that are there before the column is.
     is_admin: Mapped[bool] = mapped_column(default=False, server_default=false())
     wechat_openid: Mapped[str | None] = mapped_column(String(64), unique=True)
 
@@ -70,34 +75,40 @@ class User(UserMixin, db.Model):
     def __init__(self, username: str, password: str) -> None:
         self.username = username
         self.name_key = name_key(username)
-        self.password_hash = generate_password_hash(password)
+        self.set_password(password)
 
     def get_id(self) -> str:
-        """Return what the session remembers of who is logged in.
+        """Return what Flask-Login puts into the session and into the remember cookie."""
+        return self.session_id
 
-        Not the id alone: SQLite gives the id of a deleted account to the next new one.
-        """
-        return f"{self.id} {self.created_at.isoformat()}"
+    def set_password(self, password: str) -> None:
+        """Set a new password, which ends all sessions."""
+        self.password_hash = generate_password_hash(clean_password(password))
+        self.end_sessions()
+
+    def end_sessions(self) -> None:
+        """End all sessions of the user, in all browsers."""
+        self.session_id = token_hex(16)
 
     def check_password(self, password: str) -> bool:
-        """Tell whether this is the password that the account was made with."""
-        return check_password_hash(self.password_hash, password)
+        """Return whether this is the user's password."""
+        return check_password_hash(self.password_hash, clean_password(password))
 
     @classmethod
     def find(cls, username: str) -> "User | None":
-        """Return the user of that name in any spelling, or None."""
+        """Return the user with this name, in any spelling, or None."""
         return db.session.scalar(select(cls).where(cls.name_key == name_key(username)))
 
 
 class Post(db.Model):
-    """A text that a user wrote.
+    """A text by a user.
 
-    ``title`` has 1 to 120 characters; ``body`` is Markdown of 1 to 10,000 characters, which
-    fit into MySQL's TEXT (65,535 bytes) in any script. ``created_at`` is in UTC.
+    ``title`` has 1 to 120 characters; ``body`` is Markdown of 1 to 10,000 characters, which fit
+    into MySQL's TEXT (65,535 bytes) in any script. ``created_at`` is in UTC.
     """
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str] = mapped_column(String(120))
+    title: Mapped[str] = mapped_column(String(TITLE_MAX))
     body: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     author_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
@@ -109,17 +120,10 @@ class Export(db.Model):
     """All posts of a user as one ZIP archive, made by the task ``export_posts``.
 
     ``id`` is a UUID as text, and the id of the task too. ``state`` is ``PENDING`` until the export
-    has ended, then for good ``SUCCESS``, ``FAILURE`` or ``REVOKED``. Until then a worker says once
-    a second that it is still at it, ``seen_at``, and how far: ``current`` of ``total`` posts. A
-    worker may die, so there may be several ``attempts``, one at a time. ``size`` is the archive's,
-    in bytes, 0 before ``SUCCESS``. ``error`` says to a person why it is a ``FAILURE``. Times are
-    in UTC.
+    ends as ``SUCCESS``, ``FAILURE`` or ``REVOKED``, and then stays. A worker may die, so there may
+    be several ``attempts``, one at a time; its last heartbeat, at ``seen_at``, stored ``current``
+    of ``total`` posts. ``size`` is the archive's, in bytes. ``error`` tells people why it failed.
     """
-
-    # Seconds without news from a worker, after which another one may try.
-    LEASE = 10
-    # A task that kills each worker that tries it must end some time.
-    MAX_ATTEMPTS = 10
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid4()))
     owner_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
@@ -136,61 +140,17 @@ class Export(db.Model):
     owner: Mapped[User] = relationship(back_populates="exports")
     chunks: Mapped[list["ExportChunk"]] = relationship(cascade="all, delete-orphan")
 
-    @classmethod
-    def begin(cls, export_id: str) -> int | None:
-        """Begin the next attempt and return its number, or None where there is nothing to begin.
-
-        That is where the export has ended, or another worker is at it. Commits.
-        """
-        given_up = or_(cls.seen_at.is_(None), cls.seen_at < now() - timedelta(seconds=cls.LEASE))
-        result = db.session.execute(
-            update(cls)
-            .where(cls.id == export_id, cls.state == "PENDING", given_up)
-            .values(attempts=cls.attempts + 1, seen_at=now(), current=0)
-        )
-        attempt = db.session.scalar(select(cls.attempts).where(cls.id == export_id))
-        db.session.commit()
-        return attempt if result.rowcount == 1 else None
-
-    @classmethod
-    def go_on(cls, export_id: str, attempt: int, current: int, total: int) -> bool:
-        """Say how far the attempt is; return False if it has to stop. Commits.
-
-        That is where the export was cancelled or deleted, or another attempt took over.
-        """
-        result = db.session.execute(
-            update(cls)
-            .where(cls.id == export_id, cls.state == "PENDING", cls.attempts == attempt)
-            .values(seen_at=now(), current=current, total=total)
-        )
-        db.session.commit()
-        return result.rowcount == 1
-
-    @classmethod
-    def finish(cls, export_id: str, state: str, **values: object) -> bool:
-        """End an export in this state, or return False where it has ended already.
-
-        Cancel and finish may come at the same moment: the database lets one of them through. The
-        caller commits.
-        """
-        result = db.session.execute(
-            update(cls)
-            .where(cls.id == export_id, cls.state == "PENDING")
-            .values(state=state, finished_at=now(), **values)
-        )
-        return result.rowcount == 1
-
 
 class ExportChunk(db.Model):
-    """A piece of an export's archive: ``data`` of ``SIZE`` bytes, the last one of fewer.
+    """A piece of an export's archive: ``SIZE`` bytes, the last one fewer; ``position`` is from 0.
 
-    Pieces, since a whole archive would not fit into one packet to MySQL, nor into memory. In the
-    database, since worker and web may run on different machines. ``position`` counts from 0.
+    Pieces, since MySQL and memory would be too small for a large archive. In the database, since
+    worker and web may run on different machines.
     """
 
     SIZE = 2**20
 
     export_id: Mapped[str] = mapped_column(ForeignKey("export.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    # Loaded only where it is asked for: who deletes an export need not read its archive.
+    # Not loaded with the rest of the row: an export can be deleted without reading its archive.
     data: Mapped[bytes] = mapped_column(Blob, deferred=True)

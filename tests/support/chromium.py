@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from common.stack import free_port
 from tests.support.browser import Browser
 from tests.support.processes import Log
 from tests.support.processes import NotReady
 from tests.support.processes import Process
 from tests.support.processes import answers
-from tests.support.processes import free_port
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 from tests.support.processes import wait_until
