@@ -49,9 +49,9 @@ from celery_worker import flask_app
 from app import tasks
 from app.extensions import db
 from app.models import Export, User
-every = tasks.REPORT_EVERY
+every = tasks.REPORT_INTERVAL
 for name, mode in (argument.split(":") for argument in sys.argv[1:]):
-    tasks.REPORT_EVERY = every if mode == "report" else float("inf")
+    tasks.REPORT_INTERVAL = every if mode == "report" else float("inf")
     with flask_app.app_context():
         export = Export(owner_id=User.find(name).id)
         db.session.add(export)
