@@ -15,7 +15,7 @@ import pytest
 from pygments.token import STANDARD_TYPES
 
 from tests.support.axe import axe_source
-from tests.support.axe import barriers
+from tests.support.axe import violations
 from tests.support.browser import MARKDOWN
 from tests.support.browser import Browser
 from tests.support.browser import Page
@@ -91,7 +91,7 @@ FOCUS = r"""(() => {
 class Findings:
     """What stands in somebody's way, a line each."""
 
-    barriers: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
     sideways: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     bright: list[str] = field(default_factory=list)
@@ -105,7 +105,7 @@ class Findings:
             self._add_width(tab, name, width, "100%")
             tab.prefer(color_scheme=scheme, reduced_motion="reduce")
             where = f"{name}, {width} pixels, {scheme}: "
-            self.barriers += [where + text for text in barriers(tab)]
+            self.violations += [where + text for text in violations(tab)]
             self.unseen += [where + text for text in tab.js(FOCUS)]
         ground = tab.js(GROUND)
         if ground == "rgba(0, 0, 0, 0)" or brightness(ground) > 0.2:
@@ -120,7 +120,7 @@ class Findings:
     @property
     def all(self) -> list[str]:
         """All lines."""
-        return self.barriers + self.sideways + self.unseen + self.bright
+        return self.violations + self.sideways + self.unseen + self.bright
 
     def check(self) -> None:
         """Fail if there is anything."""
@@ -205,7 +205,7 @@ def found(tab: Chromium, server: Server, pages: list[Page], fine: set[str]) -> F
 
 
 def test_axe_finds_nothing(found):
-    assert not found.barriers, report(found.barriers)
+    assert not found.violations, report(found.violations)
 
 
 def test_nothing_has_to_be_scrolled_sideways(found):
@@ -312,5 +312,5 @@ def test_the_description_of_the_api_has_a_heading_and_a_name(visitor, tab):
     tab.open("/api/docs/")
     tab.wait("document.querySelector('.opblock')", "the page of Swagger UI")
     assert tab.js("document.querySelectorAll('h1').length") == 1, "one <h1>"
-    found = barriers(tab, except_for=OF_SWAGGER_UI)
+    found = violations(tab, except_for=OF_SWAGGER_UI)
     assert not found, report(found)
