@@ -112,6 +112,7 @@ def member(production: Server) -> Visitor:
 
 
 def test_production_says_what_is_missing_and_makes_nothing_up(project):
+    """Without its settings production names each one that is missing, and creates nothing."""
     result = project.try_flask("db", "upgrade", APP_CONFIG="production")
     assert result.code != 0, "production works without SECRET_KEY and DATABASE_URL"
     for name in ("SECRET_KEY", "DATABASE_URL"):
@@ -127,6 +128,7 @@ def test_production_says_what_is_missing_and_makes_nothing_up(project):
     [("SECRET_KEY", "x" * 31), ("TRUSTED_PROXIES", "many"), ("TRUSTED_PROXIES", "-1")],
 )
 def test_production_refuses_a_bad_setting(project, name, value):
+    """A bad setting is refused with one clear line."""
     good = {"APP_CONFIG": "production", "SECRET_KEY": SECRET_KEY, "DATABASE_URL": "sqlite:///p.db"}
     result = project.try_flask("routes", **good | {name: value})
     assert result.code != 0, f"{name}={value} is taken"
@@ -135,8 +137,9 @@ def test_production_refuses_a_bad_setting(project, name, value):
 
 
 @pytest.mark.ours
-def test_a_password_is_much_work_to_guess(production, member):
-    """Where the tests start a step by itself it is less, see support/forked.py: not at gunicorn."""
+def test_password_hashes_have_full_strength(production, member):
+    """Passwords are hashed by scrypt with full strength."""
+    # Gunicorn is never forked by the tests, which make hashes cheap there: see support/forked.py.
     query = "SELECT password_hash FROM user WHERE username = :name"
     (row,) = production.project.rows(query, name=member.username)
     method, _, _ = row["password_hash"].partition("$")
@@ -155,7 +158,8 @@ def check_headers(page: Page) -> None:
     assert "unsafe" not in policy, f"{page} lets scripts or styles inside the HTML work: {policy}"
 
 
-def test_every_answer_has_the_headers_that_make_a_browser_careful(production, member, guest):
+def test_every_response_has_the_security_headers(production, member, guest):
+    """Every response has the security headers."""
     post = member.write()
     icon = next(tag["href"] for tag in member.get("/").soup("link") if "icon" in tag["rel"])
     age = member.get(icon).headers["ETag"]
@@ -170,7 +174,8 @@ def test_every_answer_has_the_headers_that_make_a_browser_careful(production, me
         check_headers(page)
 
 
-def test_the_cookies_are_for_https_and_for_us_alone(production, member):
+def test_cookies_are_secure_httponly_and_samesite(production, member):
+    """All cookies are Secure, HttpOnly and SameSite=Lax."""
     visitor = Visitor(production)
     page = visitor.submit(
         "/auth/login",
@@ -189,7 +194,8 @@ def test_the_cookies_are_for_https_and_for_us_alone(production, member):
 # The proxy in front
 
 
-def test_what_the_proxy_says_counts(guest):
+def test_forwarded_headers_of_a_trusted_proxy_count(guest):
+    """Behind a trusted proxy, redirects use the scheme and host that the client used."""
     page = guest.get(
         "/posts",
         follow=False,
@@ -198,7 +204,8 @@ def test_what_the_proxy_says_counts(guest):
     assert page.headers["Location"] == f"https://{HOST}/posts/"
 
 
-def test_without_a_proxy_nobody_is_believed(visitor):
+def test_forwarded_headers_of_clients_are_ignored(visitor):
+    """Without a trusted proxy, such headers of a client are ignored."""
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "e.x", "X-Request-ID": "e" * 20}
     page = visitor.get("/posts", follow=False, headers=headers)
     assert page.headers["Location"].removeprefix(visitor.server.url) == "/posts/", (
@@ -210,7 +217,8 @@ def test_without_a_proxy_nobody_is_believed(visitor):
 
 
 @pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])
-def test_another_host_is_refused(guest, header):
+def test_an_untrusted_host_is_refused(guest, header):
+    """A request for an untrusted host is refused: 400."""
     for path in ("/", "/posts/", "/api/exports", "/no-such-page"):
         page = guest.get(path, headers={header: "e.x"})
         assert page.status == 400, f"{page}, though this is not the site e.x"
@@ -222,7 +230,8 @@ def test_another_host_is_refused(guest, header):
 
 
 @pytest.mark.parametrize("path", ["/posts/new", "/auth/login", "/api/exports"])
-def test_a_request_that_is_too_large_is_refused_with_a_page(member, path):
+def test_a_request_that_is_too_large_is_refused_with_a_message(member, path):
+    """A request that is too large is refused with 413 and a message."""
     page = member.post(path, {"body": "x" * 3_000_000})
     assert page.status == 413, f"{page}; 3 MB in a form are too much"
     text = page.words if page.is_html else page.json()["message"]
@@ -231,6 +240,7 @@ def test_a_request_that_is_too_large_is_refused_with_a_page(member, path):
 
 
 def test_the_longest_post_is_not_too_large(member):
+    """The longest post is not too large."""
     number = member.write("Long", "😀" * 10_000)
     assert member.get(f"/posts/{number}").heading == "Long"
 
@@ -238,7 +248,8 @@ def test_the_longest_post_is_not_too_large(member):
 # Logins
 
 
-def test_who_tries_passwords_has_to_wait(guest, member):
+def test_failed_logins_are_limited(guest, member):
+    """After some wrong passwords the client has to wait: 429, with the number of seconds."""
     _, page = guest.until_refused(member.username)
     seconds = page.headers.get("Retry-After", "")
     assert re.fullmatch(r"[1-9]\d*", seconds), f"{page} has Retry-After: {seconds!r}"
@@ -252,7 +263,8 @@ def test_who_tries_passwords_has_to_wait(guest, member):
     assert not guest.is_logged_in()
 
 
-def test_nobody_can_lock_others_out(production, guest, member):
+def test_a_client_cannot_lock_other_clients_out(production, guest, member):
+    """A client that guesses passwords does not lock the owner of the account out."""
     guest.until_refused(member.username)
     owner = Visitor(production)
     page = owner.try_to_log_in(member.username, member.password)
@@ -261,14 +273,16 @@ def test_nobody_can_lock_others_out(production, guest, member):
     assert page.status == 200, f"{page}; another name from the same address, one try"
 
 
-def test_a_visitor_with_a_network_of_addresses_is_one_visitor(production, member):
+def test_an_ipv6_network_counts_as_one_client(production, member):
+    """All addresses of an IPv6 network count as one client."""
     network = f"2001:db8:1:{uuid4().hex[:4]}"
     guests = [Visitor(production, f"{network}::{number:x}") for number in range(1, 13)]
     pages = [guest.try_to_log_in(member.username) for guest in guests]
     assert pages[-1].status == 429, "with IPv6 anybody has as many addresses as there are tries"
 
 
-def test_one_address_cannot_try_all_names(production):
+def test_one_client_cannot_try_many_usernames(production):
+    """One client cannot try many usernames: 429."""
     guest = Visitor(production)
     for number in range(150):
         token = guest.get("/auth/login").csrf_token
@@ -279,7 +293,8 @@ def test_one_address_cannot_try_all_names(production):
     raise AssertionError(f"150 names were tried from one address, and {page}")
 
 
-def test_tries_at_the_same_moment_are_counted_too(production, member):
+def test_simultaneous_logins_are_counted(production, member):
+    """Wrong passwords sent at the same moment are counted, too."""
     one_by_one = Visitor(production)
     limit = one_by_one.until_refused(member.username)[0]
     guest = Visitor(production)
@@ -303,7 +318,8 @@ def test_tries_at_the_same_moment_are_counted_too(production, member):
     assert taken <= limit, f"{taken} of {MANY} at once were checked; {limit} are allowed"
 
 
-def test_the_right_password_costs_nothing(production, member):
+def test_successful_logins_are_not_limited(production, member):
+    """Successful logins are not limited."""
     address = f"2001:db8:2:{uuid4().hex[:4]}::1"
     for number in range(12):
         visitor = Visitor(production, address)
@@ -312,6 +328,8 @@ def test_the_right_password_costs_nothing(production, member):
 
 
 def test_an_unknown_name_takes_as_long_as_a_wrong_password(production, member):
+    """An unknown name takes as long to refuse as a wrong password."""
+
     def seconds(name: str) -> float:
         visitor = Visitor(production)
         form = visitor.get("/auth/login")
@@ -339,7 +357,8 @@ def hanging(process: Process) -> Iterator[None]:
         send_signal(process, "SIGCONT")
 
 
-def test_who_has_an_account_gets_in_while_redis_hangs(production, member):
+def test_users_can_log_in_while_redis_hangs(production, member):
+    """Users can log in while Redis hangs, and /healthz says what is wrong."""
     visitor = Visitor(production)
     form = visitor.get("/auth/login")
     with hanging(production.redis):
@@ -360,7 +379,8 @@ def test_who_has_an_account_gets_in_while_redis_hangs(production, member):
 # Health
 
 
-def test_healthz_says_what_is_away_and_nothing_else(server):
+def test_healthz_says_what_is_away_without_details(server):
+    """/healthz is a 503 that names what is away, and no details."""
     port = free_port()
     away = {
         "REDIS_URL": f"redis://:secret-word@127.0.0.1:{port}/0",
@@ -386,7 +406,8 @@ def request_lines(server: Server, word: str) -> list[str]:
     return [line for line in server.web.output.splitlines() if word in line]
 
 
-def test_each_request_is_a_line_of_the_log(production, guest, member):
+def test_each_request_is_one_line_of_the_log(production, guest, member):
+    """Each request is one line of the log, with an id, the status and the user, but no query."""
     mark = uuid4().hex
     page = guest.get(f"/hello/{mark}?greeting=hidden-{mark}")
     lines = request_lines(production, mark)
@@ -403,6 +424,7 @@ def test_each_request_is_a_line_of_the_log(production, guest, member):
 
 
 def test_a_request_keeps_the_id_that_the_proxy_gives_it(production, guest):
+    """A request keeps the X-Request-ID that the proxy gives it, if it is a good one."""
     given = uuid4().hex
     assert guest.get("/about", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
     assert len(request_lines(production, given)) == 1
@@ -412,7 +434,8 @@ def test_a_request_keeps_the_id_that_the_proxy_gives_it(production, guest):
         assert page.headers["X-Request-ID"] != bad, f"the id {bad!r} went into the log"
 
 
-def test_nobody_writes_lines_of_their_own_into_the_log(production, guest):
+def test_clients_cannot_forge_lines_of_the_log(production, guest):
+    """Clients cannot forge lines of the log."""
     mark = uuid4().hex
     guest.get(f"/hello/{mark}%0A%0D%1b%5B31m%E2%80%A8{mark}")
     lines = request_lines(production, mark)
@@ -421,6 +444,7 @@ def test_nobody_writes_lines_of_their_own_into_the_log(production, guest):
 
 
 def test_the_log_of_the_worker_has_the_id_of_the_request(server, member, worker):
+    """The worker logs the id of the request that started the export."""
     given = uuid4().hex
     member.http.headers["X-Request-ID"] = given
     try:
@@ -462,7 +486,8 @@ class Stream:
 
 
 @pytest.mark.slow
-def test_a_restart_ends_the_streams_and_breaks_nothing(server, worker):
+def test_a_restart_ends_streams_and_keeps_exports(server, worker):
+    """A restart of the web server ends open streams, and loses no request and no export."""
     require_gunicorn()
     with (
         server.beside((*GUNICORN, "--workers", "1")) as gunicorn,
@@ -520,7 +545,8 @@ print(json.dumps([[page.status_code, page.text] for page in pages]))
 
 
 @pytest.mark.ours
-def test_when_all_connections_are_in_use_a_page_says_so(project: Project):
+def test_an_exhausted_connection_pool_is_a_503(project: Project):
+    """When all database connections are in use, the answer is a 503 with a message."""
     result = project.python("-c", FULL)
     assert result.code == 0, f"all connections to the database are in use: {result}"
     pages = json.loads(result.output.splitlines()[-1])
