@@ -1,4 +1,4 @@
-"""The database: ids that stay unique, requests at the same moment, locks, and no secrets in the log."""
+"""The database: ids that stay unique, requests at the same moment, locks, upgrades."""
 
 import sqlite3
 import threading
@@ -106,13 +106,14 @@ def test_changes_of_one_post_at_the_same_moment(server, join):
         twins = [ada.again() for _ in range(8)]
         edits = [twin.get(f"/posts/{number}/edit") for twin in twins[:6]]
         deletes = [twin.get(f"/posts/{number}") for twin in twins[6:]]
+        delete = f"/posts/{number}/delete"
         pages = all_at_once(
             [
                 lambda twin=twin, form=form: twin.submit_on(form, title="Edited", body="text")
                 for twin, form in zip(twins[:6], edits, strict=True)
             ]
             + [
-                lambda twin=twin, form=form: twin.submit_on(form, to=f"/posts/{number}/delete")
+                lambda twin=twin, form=form, to=delete: twin.submit_on(form, to=to)
                 for twin, form in zip(twins[6:], deletes, strict=True)
             ]
         )

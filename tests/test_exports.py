@@ -68,7 +68,8 @@ def assert_error(page: Page, status: int) -> None:
 # From the POST to the archive
 
 
-def test_starting_is_answered_at_once(big):
+def test_starting_an_export_is_answered_at_once(big):
+    """Starting an export is answered at once, by 202 and its address."""
     answer = big.accepted.json()
     assert set(answer) == KEYS
     assert str(UUID(answer["id"])) == answer["id"]
@@ -77,7 +78,8 @@ def test_starting_is_answered_at_once(big):
     assert big.accepted.response.elapsed.total_seconds() < 2, "the answer waited for the work"
 
 
-def test_every_answer_has_the_promised_shape(big):
+def test_every_response_has_the_documented_fields(big):
+    """Every response about an export has the documented fields."""
     for answer in big.seen:
         assert set(answer) == KEYS
         assert answer["state"] in ORDER
@@ -95,18 +97,21 @@ def test_every_answer_has_the_promised_shape(big):
 
 
 def test_the_states_come_in_order(big):
+    """An export is PENDING, STARTED, PROGRESS and SUCCESS, in this order."""
     states = [answer["state"] for answer in big.seen]
     ranks = [ORDER.index(state) for state in states]
     assert ranks == sorted(ranks), f"a state came back: {list(dict.fromkeys(states))}"
 
 
-def test_the_bar_only_moves_forward(big):
+def test_progress_never_goes_back(big):
+    """The progress of an export never goes back."""
     for number in ("current", "percent"):
         values = [answer[number] for answer in big.seen]
         assert values == sorted(values), f"{number} fell: {values}"
 
 
-def test_the_bar_is_seen_moving(big):
+def test_progress_is_reported_on_the_way(big):
+    """The progress of an export is reported on the way, not only at its end."""
     between = {
         answer["current"]
         for answer in big.seen
@@ -115,17 +120,20 @@ def test_the_bar_is_seen_moving(big):
     assert between, "no answer between 0 and all posts: does the task report its progress?"
 
 
-def test_the_end_counts_all_posts(big):
+def test_a_finished_export_counts_all_posts(big):
+    """A finished export counts all posts, and is at 100 percent."""
     last = big.last
     assert last["current"] == last["total"] == SEEDED + len(TRICKY)
     assert last["percent"] == 100
 
 
-def test_the_end_stays(author, big):
+def test_a_finished_export_stays_finished(author, big):
+    """A finished export stays as it is."""
     assert author.get(big.path).json() == big.last
 
 
 def test_the_archive_is_offered_as_a_file(author, big):
+    """The archive is downloaded as a file, with the extension .zip."""
     page = author.get(big.last["archive_url"])
     assert page.headers["Content-Type"] == "application/zip"
     assert page.headers["Content-Disposition"].startswith("attachment")
@@ -133,12 +141,14 @@ def test_the_archive_is_offered_as_a_file(author, big):
 
 
 def test_the_archive_is_whole(big):
+    """The archive is whole, and its names stay in the folder where it is unpacked."""
     names = big.archive().namelist()
     bad = [name for name in names if name.startswith("/") or ".." in name or "\\" in name]
     assert not bad, f"these names lead out of the folder that it is unpacked into: {bad}"
 
 
 def test_the_archive_has_every_post_once_as_markdown(big):
+    """The archive has every post once as Markdown, with front matter and as it was written."""
     texts = big.texts()
     assert len(texts) == len(set(texts)) == SEEDED + len(TRICKY)
     for text in texts:
@@ -151,6 +161,7 @@ def test_the_archive_has_every_post_once_as_markdown(big):
 
 
 def test_the_archive_has_every_post_once_as_a_page(big):
+    """The archive has every post once as a page, and an index that links them all."""
     with big.archive() as archive:
         names = [n for n in archive.namelist() if n.endswith(".html") and n != "index.html"]
         index = BeautifulSoup(archive.read("index.html"), "html.parser")
@@ -166,6 +177,7 @@ def test_the_archive_has_every_post_once_as_a_page(big):
 
 
 def test_the_pages_of_the_archive_run_nothing_and_fetch_nothing(big):
+    """The pages of the archive run no scripts, and need nothing from outside."""
     with big.archive() as archive:
         names = set(archive.namelist())
         pages = [name for name in names if name.endswith(".html")]
@@ -181,6 +193,7 @@ def test_the_pages_of_the_archive_run_nothing_and_fetch_nothing(big):
 
 
 def test_an_archive_holds_the_posts_of_its_owner_alone(join):
+    """An archive has the posts of its owner, and no others."""
     ada, ben = join(), join()
     ada.write("By Ada")
     ben.write("By Ben")
@@ -189,7 +202,8 @@ def test_an_archive_holds_the_posts_of_its_owner_alone(join):
     assert "By Ada" in texts[0]
 
 
-def test_somebody_without_posts_gets_an_archive_too(join):
+def test_a_user_without_posts_gets_an_archive(join):
+    """A user without posts gets an archive, too."""
     export = Export.start(join()).until_end()
     assert export.last["percent"] == 100
     with export.archive() as archive:
@@ -197,7 +211,8 @@ def test_somebody_without_posts_gets_an_archive_too(join):
         assert not [name for name in archive.namelist() if name.endswith(".md")]
 
 
-def test_two_exports_of_one_person_at_once(join):
+def test_a_user_may_run_two_exports_at_once(join):
+    """A user may run two exports at once."""
     person = join()
     person.write()
     exports = [Export.start(person) for _ in range(2)]
@@ -210,10 +225,12 @@ def test_two_exports_of_one_person_at_once(join):
 
 
 def test_there_is_no_archive_before_the_end(author, running):
+    """There is no archive before the export has finished: 409."""
     assert_error(author.get(f"{running.path}/archive"), 409)
 
 
-def test_a_running_export_is_cancelled(author, running):
+def test_a_running_export_can_be_cancelled(author, running):
+    """A running export can be cancelled, and stays cancelled."""
     running.wait(lambda a: a["state"] not in ("PENDING", "STARTED"), "it begins", every=0.02)
     assert running.last["state"] == "PROGRESS", f"it ended before that: {running.last}"
     running.cancel()
@@ -225,13 +242,15 @@ def test_a_running_export_is_cancelled(author, running):
     assert answer["archive_url"] is None
 
 
-def test_a_waiting_export_is_cancelled(author, running, join):
+def test_a_waiting_export_can_be_cancelled(author, running, join):
+    """A waiting export can be cancelled."""
     export = Export.start(join())  # the worker is busy with the other one
     export.cancel()
     export.until_end("REVOKED", seconds=10)
 
 
-def test_a_finished_export_is_removed(join):
+def test_a_finished_export_can_be_deleted(join):
+    """A finished export can be deleted, and its archive with it."""
     person = join()
     export = Export.start(person).until_end()
     export.cancel()
@@ -243,7 +262,8 @@ def test_a_finished_export_is_removed(join):
 # Whose exports
 
 
-def test_the_list_has_mine_alone_newest_first(join, author, big):
+def test_the_list_has_the_current_users_exports_newest_first(join, author, big):
+    """The list has the current user's exports only, the newest first."""
     person = join()
     assert person.get("/api/exports").json() == []
     ids = [Export.start(person).id for _ in range(3)]
@@ -253,7 +273,8 @@ def test_the_list_has_mine_alone_newest_first(join, author, big):
     assert big.accepted.json()["id"] in [e["id"] for e in author.get("/api/exports").json()]
 
 
-def test_exports_of_others_are_not_there(person, author, big):
+def test_exports_of_other_users_are_404(person, author, big):
+    """Exports of other users are 404."""
     for method, path in (("GET", ""), ("GET", "/archive"), ("DELETE", "")):
         assert_error(person.api(method, big.path + path), 404)
     assert author.get(big.path).json()["state"] == "SUCCESS", "somebody else could delete it"
@@ -262,12 +283,14 @@ def test_exports_of_others_are_not_there(person, author, big):
 @pytest.mark.parametrize(
     "unknown", ["8dc92a5e-6a3f-4d0b-9d43-0a7c51f2b6e1", "1", "none", "0" * 36, "%00", "9" * 500]
 )
-def test_an_id_that_nothing_has_is_404(person, unknown):
+def test_an_unknown_export_is_404(person, unknown):
+    """An unknown export is 404."""
     for method, path in (("GET", ""), ("GET", "/archive"), ("DELETE", "")):
         assert_error(person.api(method, f"/api/exports/{unknown}{path}"), 404)
 
 
-def test_visitors_get_401(visitor, big):
+def test_anonymous_requests_get_401(visitor, big):
+    """Anonymous requests to the API get 401."""
     for method, path in (
         ("GET", "/api/exports"),
         ("POST", "/api/exports"),
@@ -281,7 +304,8 @@ def test_visitors_get_401(visitor, big):
 # The API's description, and its errors
 
 
-def test_the_api_is_described(visitor, person):
+def test_the_api_is_documented(visitor, person):
+    """The OpenAPI document has every operation on exports."""
     page = person.get("/api/openapi.json")
     assert page.status == 200
     paths = {re.sub(r"\{.*?\}", "{}", path): what for path, what in page.json()["paths"].items()}
@@ -296,7 +320,8 @@ def test_the_api_is_described(visitor, person):
     assert "202" in post["responses"], f"POST /api/exports is described as {post['responses']}"
 
 
-def test_the_docs_need_no_other_host(person):
+def test_the_api_documentation_needs_no_other_host(person):
+    """The page with the API's documentation loads nothing from other hosts."""
     page = person.get("/api/docs/")
     assert page.status == 200
     assert page.is_html
@@ -311,7 +336,8 @@ def test_the_docs_need_no_other_host(person):
     assert re.search(r"https?://(?!127\.0\.0\.1)[\w.-]+/", page.text) is None, "a foreign address"
 
 
-def test_programs_get_errors_as_json_and_people_as_pages(person):
+def test_api_errors_are_json_and_other_errors_are_pages(person):
+    """Errors below /api/ are JSON, all others are pages."""
     assert_error(person.get("/api/no-such-thing"), 404)
     assert_error(person.api("PUT", "/api/exports"), 405)
     page = person.get("/no-such-page")
@@ -322,12 +348,14 @@ def test_programs_get_errors_as_json_and_people_as_pages(person):
 # The page
 
 
-def test_visitors_of_the_page_are_sent_to_the_login(visitor):
+def test_the_exports_page_sends_anonymous_users_to_the_login(visitor):
+    """The page of exports sends anonymous users to the login page."""
     page = visitor.get("/exports/")
     assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
 
 
-def test_an_export_is_started_from_the_page_without_a_script(join):
+def test_the_exports_page_works_without_scripts(join):
+    """An export can be started and downloaded from the page without any script."""
     person = join()
     person.write()
     page = person.get("/exports/")
@@ -350,7 +378,8 @@ def not_logout(form) -> bool:
     return "/auth/logout" not in (form.get("action") or "")
 
 
-def test_the_page_shows_a_bar_with_a_name_for_each_export(join, author, big):
+def test_the_exports_page_has_a_named_progress_bar_for_each_export(join, author, big):
+    """The page has a progress bar for each export, with a name for screen readers."""
     for _ in range(2):  # it is the same after a reload
         page = author.get("/exports/")
         bars = page.soup("progress")
@@ -366,13 +395,15 @@ def test_the_page_shows_a_bar_with_a_name_for_each_export(join, author, big):
     assert not join().get("/exports/").soup("progress"), "bars of other people's exports"
 
 
-def test_the_page_of_a_running_export_is_there_after_a_reload(author, running):
+def test_a_running_export_is_on_the_page_after_a_reload(author, running):
+    """A running export is still on the page after a reload."""
     for _ in range(2):
         page = author.get("/exports/")
         assert running.id in page.text, f"{page} does not show the export that runs"
 
 
-def test_the_page_works_with_a_script_of_its_own(author):
+def test_the_exports_page_has_its_script_in_a_file(author):
+    """The page has its script in a file."""
     page = author.get("/exports/")
     scripts = [tag.get("src") for tag in page.soup("script")]
     assert scripts, f"{page} has no script that keeps the bars moving"

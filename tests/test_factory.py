@@ -84,27 +84,32 @@ def two_apps(step, source) -> dict:
 
 
 def test_each_call_creates_an_app(two_apps):
+    """Each call of `create_app()` makes a new app, with a Celery app of its own."""
     assert not two_apps["same"]
     assert not two_apps["celery"], "both apps have the same Celery"
 
 
 @pytest.mark.parametrize("what", ["accounts", "posts", "settings", "globals"])
 def test_two_apps_share_nothing(two_apps, what):
+    """Two apps share no accounts, posts, settings or template globals."""
     first, second = two_apps[what]
     assert first, f"the first app has lost its {what}"
     assert not second, f"the second app has the {what} of the first"
 
 
 def test_a_route_of_one_app_is_not_in_the_other(two_apps):
+    """A route of one app is not in the other."""
     assert two_apps["routes"] == [200, 404]
 
 
 @pytest.mark.ours
-def test_the_description_of_one_app_is_not_that_of_the_other(two_apps):
+def test_two_apps_have_separate_openapi_documents(two_apps):
+    """Two apps have separate OpenAPI documents."""
     assert two_apps["descriptions"] == [True, False]
 
 
 def test_a_testing_app_does_not_touch_the_real_database(two_apps):
+    """`create_app("testing")` leaves the real database alone."""
     assert two_apps["testing"] == [True, True], 'create_app("testing") sets no TESTING'
     assert not two_apps["files"], f"tests write into {two_apps['files']}, where the real data is"
 
@@ -126,6 +131,7 @@ def try_to_start(server, command: tuple[str, ...], **variables: str) -> tuple[bo
 
 @pytest.mark.parametrize("command", [FLASK_RUN, GUNICORN, WORKER], ids=lambda words: words[1])
 def test_production_refuses_to_start_without_a_secret_key(server, command):
+    """In production no program starts without SECRET_KEY, and one clear line says why."""
     started, output = try_to_start(server, command, APP_CONFIG="production")
     assert not started, f"`{command[1]}` started in production without SECRET_KEY"
     assert "SECRET_KEY" in output, f"it does not name what is missing:\n{tail(output)}"
@@ -133,6 +139,7 @@ def test_production_refuses_to_start_without_a_secret_key(server, command):
 
 
 def test_production_starts_with_a_secret_key(server):
+    """With its settings production starts; with an unknown APP_CONFIG nothing does."""
     started, output = try_to_start(
         server,
         FLASK_RUN,
@@ -148,6 +155,7 @@ def test_production_starts_with_a_secret_key(server):
 
 
 def test_gunicorn_serves_the_app_and_stops_on_sigterm(server, worker):
+    """Gunicorn serves the app, and stops on SIGTERM with all its workers."""
     require_gunicorn()
     with server.beside(GUNICORN) as gunicorn:
         assert "gevent" in gunicorn.web.output, "gunicorn.conf.py should ask for gevent workers"

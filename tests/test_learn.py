@@ -229,6 +229,7 @@ def page(port: int, path: str = "/") -> str:
 
 
 def test_table_names_every_step_and_what_to_type(copy):
+    """`learn.py` alone prints the steps, and what to type next."""
     code, out, err = copy.learn()
     assert (code, err) == (0, "")
     for step in STEPS:
@@ -238,6 +239,7 @@ def test_table_names_every_step_and_what_to_type(copy):
 
 
 def test_help_names_every_command(copy):
+    """`--help` names every command."""
     code, out, _ = copy.learn("--help")
     assert code == 0
     for name in ("run", "diff", "test", "check", "redis"):
@@ -264,7 +266,8 @@ def test_help_names_every_command(copy):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_is_one_clear_line(copy, words, answer):
+def test_a_wrong_command_gets_one_clear_line(copy, words, answer):
+    """A wrong command gets one clear line."""
     code, out, err = copy.learn(*words)
     assert answer in err
     assert code in (1, 2)
@@ -276,6 +279,7 @@ def test_what_cannot_be_is_one_clear_line(copy, words, answer):
 
 
 def test_diff_shows_the_lesson_and_nothing_else(copy):
+    """`diff` shows the files of the lesson, and nothing that a step gathers in use."""
     code, out, err = copy.learn("diff", "2", "login")
     assert (code, err) == (0, "")
     assert "+++ b/step03_login/app/models.py" in out
@@ -287,7 +291,7 @@ def test_diff_shows_the_lesson_and_nothing_else(copy):
 
 
 def test_diff_shows_what_git_would_track():
-    """With and without .git the same files count, or two learners would read two lessons."""
+    """`diff` shows the same files with and without .git."""
     if not (ROOT / ".git").exists():
         pytest.skip("needs a clone to compare with")
     for step in STEPS:
@@ -303,6 +307,7 @@ def test_diff_shows_what_git_would_track():
 
 
 def test_diff_of_one_path(copy):
+    """`diff` can be limited to some paths."""
     for path in ("config.py", "./config.py", "step03_login/config.py"):
         code, out, _ = copy.learn("diff", "2", "3", path)
         assert code == 0
@@ -316,6 +321,7 @@ def test_diff_of_one_path(copy):
 
 
 def test_diff_stat(copy):
+    """`diff --stat` shows a summary only."""
     code, out, _ = copy.learn("diff", "2", "3", "--stat")
     assert code == 0
     assert re.search(r"config\.py +\| +\d+", out)
@@ -324,12 +330,14 @@ def test_diff_stat(copy):
 
 
 def test_diff_stat_without_changes_of_indentation(copy):
+    """`diff --stat -w` shows a summary without changes of indentation."""
     code, out, _ = copy.learn("diff", "2", "3", "--stat", "-w")
     assert code == 0
     assert re.match(r"\d+ files changed", out.splitlines()[-1].strip()), out
 
 
 def test_diff_without_changes_of_indentation(copy):
+    """`diff -w` leaves changes of indentation out."""
     for number, text in ((1, "def f():\n    return 1\n"), (2, "def f():\n        return 1\n")):
         (step_folder(copy, number) / "spaces.py").write_text(text)
     try:
@@ -341,6 +349,7 @@ def test_diff_without_changes_of_indentation(copy):
 
 
 def test_diff_of_a_step_with_itself(copy):
+    """`diff` of a step with itself says that there is no difference."""
     code, out, _ = copy.learn("diff", "3", "3")
     assert (code, out) == (0, "No difference between step03_login and step03_login.\n")
 
@@ -364,11 +373,13 @@ def test_diff_is_that_of_git_whatever_git_is_set_to(copy):
 
 
 def test_diff_leaves_no_file(copy):
+    """`diff` leaves no temporary file."""
     copy.learn("diff", "2", "3", "--stat")
     assert list(copy.tmp.iterdir()) == []
 
 
 def test_diff_without_git_says_how_to_get_it(copy):
+    """Without git, `diff` says how to install it."""
     code, out, err = copy.learn("diff", "2", "3", PATH=str(copy.tmp))
     assert (code, out) == (1, "")
     assert "diff needs git: sudo apt install git" in err
@@ -401,6 +412,7 @@ def test_run_shows_the_page_and_leaves_nothing(start, name, code):
 @posix
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGKILL", -9)])
 def test_run_leaves_nothing_if_it_is_stopped_while_it_starts(start, name, code):
+    """`run` ends cleanly even if it is stopped while it starts."""
     for delay in (0.0, 0.02, 0.1, 0.3):
         running = start("run", "5", "--port", stack.free_port(), REDIS_URL=nowhere())
         wait_until(running.family, "the first process of run 5")
@@ -413,6 +425,7 @@ def test_run_leaves_nothing_if_it_is_stopped_while_it_starts(start, name, code):
 
 @posix
 def test_run_stops_everything_if_one_process_ends(start):
+    """`run` stops everything if one of its processes ends."""
     running = start("run", "1", "--port", stack.free_port())
     running.wait_for("Open http://")
     flask = next(process for process in running.family() if "flask" in process.cmdline())
@@ -470,6 +483,7 @@ def test_run_has_colours_on_a_terminal_unless_they_are_not_wanted(copy, variable
 
 @pytest.mark.parametrize("words", [["run", "1"], ["redis"]], ids=" ".join)
 def test_taken_port_is_one_clear_line(copy, words):
+    """A port that is taken is one clear line, with the number of a free one."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -499,6 +513,7 @@ LEFT_OVER = {
 
 @posix
 def test_run_5_brings_redis_and_a_worker_and_ends_them(start, copy):
+    """`run 5` starts Redis and a worker, and stops them."""
     port, url = stack.free_port(), nowhere()
     running = start("run", "5", "--port", port, REDIS_URL=url, **LEFT_OVER)
     running.wait_for(" ready.", seconds=60)
@@ -555,6 +570,7 @@ socket.getaddrinfo = getaddrinfo
 def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(
     start, copy, redis_port, tmp_path
 ):
+    """`run 6 --wechat` uses a Redis that answers, and starts the stand-in for WeChat."""
     """Behind a proxy, and with something silent at the first address of localhost."""
     port, url = stack.free_port(), f"redis://localhost:{redis_port}/0"
     (tmp_path / "sitecustomize.py").write_text(TWO_ADDRESSES)
@@ -601,6 +617,7 @@ def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(
     ],
 )
 def test_run_says_if_the_redis_elsewhere_does_not_answer(copy, url, answer):
+    """`run` says if the Redis at REDIS_URL does not answer."""
     code, _, err = copy.learn("run", "5", "--port", stack.free_port(), REDIS_URL=url)
     assert code == 1
     assert answer in err
@@ -632,6 +649,7 @@ def test_run_uses_no_redis_that_refuses(copy, redis_port, monkeypatch, tmp_path)
 
 
 def test_run_stops_if_the_migration_fails(copy):
+    """`run` stops if the migration fails, and shows why."""
     nowhere = f"sqlite:///{copy.base / 'no' / 'folder' / 'app.db'}"
     code, out, err = copy.learn("run", "4", "--port", stack.free_port(), DATABASE_URL=nowhere)
     assert code == 1
@@ -643,6 +661,7 @@ def test_run_stops_if_the_migration_fails(copy):
 @posix
 @pytest.mark.slow
 def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
+    """`run 5 --mysql` keeps its data between runs, and leaves no process."""
     try:
         mysql.find_program(mysql.SERVER)
     except LookupError as missing:
@@ -691,7 +710,7 @@ def seed_as_in_another_terminal(copy: Copy, output: str) -> None:
 
 
 def test_a_mariadb_keeps_to_its_folder(mariadb):
-    """Where two share a folder for temporary files, each deletes what the other has made."""
+    """A private MariaDB keeps all its files in its own folder."""
     with mariadb.cursor() as cursor:
         for name in ("datadir", "tmpdir", "pid_file"):
             cursor.execute(f"SELECT @@{name}")
@@ -700,6 +719,7 @@ def test_a_mariadb_keeps_to_its_folder(mariadb):
 
 
 def test_run_with_mysql_leaves_a_database_alone_that_is_set(copy):
+    """`run --mysql` leaves a database alone that DATABASE_URL names."""
     url = "mysql+pymysql://me:secret@somewhere/mine"
     code, out, err = copy.learn(
         "run", "3", "--mysql", "--port", stack.free_port(), DATABASE_URL=url
@@ -711,6 +731,7 @@ def test_run_with_mysql_leaves_a_database_alone_that_is_set(copy):
 
 
 def test_run_with_mysql_says_what_to_install(monkeypatch):
+    """Without MariaDB, `run --mysql` says what to install."""
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     monkeypatch.delenv("DATABASE_URL", raising=False)
     with pytest.raises(click.ClickException) as stopped:
@@ -725,6 +746,7 @@ def test_run_with_mysql_says_what_to_install(monkeypatch):
 
 @posix
 def test_redis_runs_in_the_foreground_until_it_is_stopped(start, copy):
+    """`redis` runs in the foreground until it is stopped."""
     port = stack.free_port()
     running = start("redis", "--port", port)
     wait_until(lambda: stack.redis_answers(f"redis://127.0.0.1:{port}"), "a Redis that answers")
@@ -767,6 +789,7 @@ def suite(copy: Copy) -> Iterator[Path]:
 
 
 def test_test_hands_all_arguments_to_pytest(copy, suite):
+    """`test` hands all arguments to pytest."""
     code, _, err = copy.learn("test", "-s", "-k", "it", "--step", "3", "--help-me")
     assert code == 4
     assert "unrecognized arguments: --help-me" in err
@@ -778,6 +801,7 @@ def test_test_hands_all_arguments_to_pytest(copy, suite):
 
 
 def test_check_asks_for_one_step_and_says_what_is_next(copy, suite):
+    """`check` runs the tests of one step, and says what is next."""
     code, out, _ = copy.learn("check", "login")
     assert code == 0
     assert "Our app keeps all promises of step 3. Next: python3 learn.py diff 3 4" in out
@@ -787,6 +811,7 @@ def test_check_asks_for_one_step_and_says_what_is_next(copy, suite):
 
 
 def test_check_of_the_learners_own_app(copy, suite):
+    """`check --app` runs the tests against the learner's own app."""
     mine = copy.base / "my app"
     mine.mkdir()
     (mine / "app.py").touch()
@@ -801,7 +826,8 @@ def test_check_of_the_learners_own_app(copy, suite):
 # -- learn.py, the file ----------------------------------------------------------------------------
 
 
-def test_old_python_can_read_learn_py_and_gets_an_answer():
+def test_an_old_python_gets_one_clear_line():
+    """An old Python gets one clear line, not a syntax error."""
     ast.parse((ROOT / "learn.py").read_text("ascii"), feature_version=(3, 4))
     pretend = (
         "import runpy, sys; sys.version_info = (3, 7, 17);"
@@ -918,6 +944,7 @@ def set_up_again(installers: Installers) -> list[str]:
 
 
 def test_first_use_sets_up_and_the_second_does_not(installers, capsys):
+    """The first use sets up .venv, and the second does not."""
     assert set_up_again(installers) == EVERYTHING
     assert "Setting up .venv, this once" in capsys.readouterr().err
     assert set_up_again(installers) == []
@@ -926,12 +953,14 @@ def test_first_use_sets_up_and_the_second_does_not(installers, capsys):
 
 @pytest.mark.parametrize("file", ["requirements.txt", "pyproject.toml"])
 def test_changed_pins_are_installed_into_what_is_there(installers, tmp_path, file):
+    """Changed requirements are installed into the .venv that is there."""
     set_up_again(installers)
     (tmp_path / file).write_text("something-else==1\n")
     assert set_up_again(installers) == ["pip install uv", "uv"]
 
 
 def test_moved_repo_or_other_python_is_set_up_anew(installers, tmp_path, monkeypatch):
+    """After a move of the repo or with another Python, .venv is made anew."""
     set_up_again(installers)
     (bootstrap.VENV / "old").mkdir()
     stamp = bootstrap.STAMP.read_text()
@@ -944,6 +973,7 @@ def test_moved_repo_or_other_python_is_set_up_anew(installers, tmp_path, monkeyp
 
 @pytest.mark.parametrize("part", ["bin/python", "bin", "pyvenv.cfg"])
 def test_venv_that_lost_a_part_is_set_up_anew(installers, monkeypatch, part):
+    """If its Python is gone, .venv is made anew."""
     set_up_again(installers)
     lost = bootstrap.VENV / part
     shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
@@ -952,6 +982,7 @@ def test_venv_that_lost_a_part_is_set_up_anew(installers, monkeypatch, part):
 
 
 def test_venv_made_by_hand_is_kept_and_filled(installers):
+    """A .venv that was made by hand is kept and filled."""
     make_empty_venv()
     assert set_up_again(installers) == ["pip install uv", "uv"]
 
@@ -986,6 +1017,7 @@ def test_a_python_is_used_only_if_it_keeps_to_its_venv(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("tool", EVERYTHING)
 def test_interrupted_set_up_begins_again(installers, tool):
+    """An interrupted setup begins again."""
     installers.failing[tool] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         bootstrap.set_up()
@@ -997,12 +1029,14 @@ def test_interrupted_set_up_begins_again(installers, tool):
 
 @pytest.mark.parametrize("tool", ["pip install uv", "uv"])
 def test_pip_takes_over_where_uv_fails(installers, tool):
+    """Where uv fails, pip takes over."""
     installers.failing[tool] = bootstrap.SetupError("no such thing here")
     called = set_up_again(installers)
     assert called[-2:] == [tool, "pip"]
 
 
 def test_nothing_is_set_up_where_pip_fails_too(installers):
+    """Where pip fails as well, nothing counts as set up."""
     installers.failing["uv"] = installers.failing["pip"] = bootstrap.SetupError("no network")
     with pytest.raises(bootstrap.SetupError, match="no network"):
         bootstrap.set_up()
@@ -1011,6 +1045,7 @@ def test_nothing_is_set_up_where_pip_fails_too(installers):
 
 @posix
 def test_two_at_once_set_up_once(installers, capsys):
+    """Two commands at the same time set up .venv once."""
     installers.pause = 0.2
     threads = [threading.Thread(target=bootstrap.set_up) for _ in range(2)]
     for thread in threads:
@@ -1022,12 +1057,14 @@ def test_two_at_once_set_up_once(installers, capsys):
 
 
 def test_missing_venv_names_the_command_that_installs_it(installers, monkeypatch):
+    """If the module venv is missing, a message names the command that installs it."""
     monkeypatch.setattr(bootstrap.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(bootstrap.SetupError, match="sudo apt install python3-venv"):
         bootstrap.set_up()
 
 
 def test_failing_tool_shows_its_last_lines_and_what_to_do(capsys):
+    """A tool that fails shows its last lines, and what to do."""
     noise = "for n in range(99): print('line', n)\nraise SystemExit(3)"
     with pytest.raises(bootstrap.SetupError) as failure:
         bootstrap._call("the packages", [sys.executable, "-c", noise], {})
@@ -1050,6 +1087,7 @@ def pip_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_uv_uses_the_index_that_pip_is_set_to(pip_conf, monkeypatch):
+    """uv uses the package index that pip is configured for."""
     pip_conf.write_text("[global]\nindex-url = https://mirror.example/simple\n")
     used = bootstrap._installer_environment
     assert used()["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"

@@ -58,7 +58,7 @@ def test_nobody_registers_as_somebody_else_with_something_invisible(server, acco
     """A name that differs from another one by invisible characters is not given."""
     name = account.username
     for fake in (f"{name}{text}", f"{text}{name}", f"{name[:4]}{text}{name[4:]}"):
-        if " " in " ".join(fake.split()) or "\u2800" in fake[1:-1]:
+        if " " in " ".join(fake.split()) or {"\u2800", "\U0001d159"} & set(fake[1:-1]):
             continue  # a gap in the middle can be seen
         with Browser(server) as browser:
             page = browser.register(fake, PASSWORD)

@@ -3,6 +3,8 @@
 from flask import Blueprint
 from flask import render_template
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm.exc import ObjectDeletedError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import Conflict
 from werkzeug.exceptions import HTTPException
@@ -22,7 +24,8 @@ def show_error(error: HTTPException) -> Response:
 
 # SQLAlchemy raises these when a row that was read is gone, or when the row that it needs is.
 @bp.app_errorhandler(IntegrityError)
+@bp.app_errorhandler(ObjectDeletedError)
 @bp.app_errorhandler(StaleDataError)
-def show_conflict(error: IntegrityError | StaleDataError) -> Response:
+def show_conflict(error: SQLAlchemyError) -> Response:
     """Show that another request was faster."""
     return show_error(Conflict("This was changed or deleted at the same moment. Nothing is saved."))

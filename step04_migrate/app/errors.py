@@ -6,6 +6,8 @@ from flask import render_template
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm.exc import ObjectDeletedError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import Conflict
 from werkzeug.exceptions import HTTPException
@@ -46,8 +48,9 @@ def show_error(error: HTTPException) -> Response:
 
 # SQLAlchemy raises these when a row that was read is gone, or when the row that it needs is.
 @bp.app_errorhandler(IntegrityError)
+@bp.app_errorhandler(ObjectDeletedError)
 @bp.app_errorhandler(StaleDataError)
-def show_conflict(error: IntegrityError | StaleDataError) -> Response:
+def show_conflict(error: SQLAlchemyError) -> Response:
     """Show that another request was faster."""
     return show_error(Conflict("This was changed or deleted at the same moment. Nothing is saved."))
 

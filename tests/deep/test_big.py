@@ -114,7 +114,8 @@ def measured(lab: Lab, people: list[Author]) -> dict[int, list[Measured]]:
     return found
 
 
-def test_the_memory_of_the_worker_does_not_grow(measured):
+def test_the_worker_needs_no_more_memory_for_more_posts(measured):
+    """An export of 20,000 posts takes the worker little more memory than one of 1,000."""
     small = measured[SMALL][0].memory
     big = measured[BIG][0].memory
     seen(f"{BIG:,} posts take {(big - small) / MIB:.1f} MiB more than {SMALL:,}")
@@ -123,14 +124,16 @@ def test_the_memory_of_the_worker_does_not_grow(measured):
     )
 
 
-def test_the_time_is_in_proportion(measured):
+def test_the_time_of_an_export_is_proportional_to_its_posts(measured):
+    """A post takes the same time to export, however many there are."""
     small = statistics.median(m.per_post for m in measured[SMALL])
     ratio = measured[BIG][0].per_post / small
     seen(f"the time of a post among {BIG:,} is {ratio:.2f} of that among {SMALL:,}")
     assert ratio <= TIME_PER_POST, f"with {BIG:,} posts each one takes {ratio:.2f} times as long"
 
 
-def test_the_memory_of_the_web_does_not_grow(lab, measured):
+def test_a_download_is_streamed(lab, measured):
+    """A large archive is streamed: it begins at once, and takes the web server no memory."""
     web = psutil.Process(lab.web.pid)
     small, big = measured[SMALL][0].export, measured[BIG][0].export
     for export in (small, big):
@@ -164,7 +167,8 @@ def download(export: Export, web: psutil.Process | None = None) -> tuple[int, fl
 
 
 @pytest.mark.ours
-def test_reporting_costs_next_to_nothing(lab, people):
+def test_reporting_progress_costs_little_time(lab, people):
+    """Reporting its progress makes an export at most a few percent slower."""
     result = lab.project.python("-c", ON_AND_OFF, people[0].username, str(REPORTING), seconds=120)
     assert result.code == 0, str(result)
     pairs = json.loads(result.output.splitlines()[-1])

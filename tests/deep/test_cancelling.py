@@ -32,7 +32,8 @@ def people(lab: Lab) -> list[Author]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
-def test_a_running_export_stops(lab, people, pool):
+def test_cancelling_stops_a_running_export(lab, people, pool):
+    """Cancelling a running export stops it within seconds, and the worker takes the next one."""
     many, few = people
     worker = lab.start_worker(pool=pool)
     export = many.export()
@@ -54,7 +55,8 @@ def test_a_running_export_stops(lab, people, pool):
     assert not export.rows("SELECT position FROM export_chunk", "export_id")
 
 
-def test_a_waiting_export_never_starts_and_a_finished_one_is_removed(lab, people):
+def test_cancelling_a_waiting_export_and_deleting_a_finished_one(lab, people):
+    """A waiting export that is cancelled never starts; a finished one is deleted."""
     few = people[1]
     waiting, other = few.export(), few.export()
     injected("DELETE before a worker is there")
@@ -76,6 +78,7 @@ def test_a_waiting_export_never_starts_and_a_finished_one_is_removed(lab, people
 
 @pytest.mark.slow
 def test_cancel_and_finish_at_the_same_moment(lab, people):
+    """An export that finishes as it is cancelled is cancelled or deleted, never half of it."""
     few = people[1]
     lab.start_worker()
     warm = few.export()
@@ -109,7 +112,8 @@ def test_cancel_and_finish_at_the_same_moment(lab, people):
     assert all(ends.values()), f"each should win now and then: {ends}"
 
 
-def test_two_at_once_are_fine_and_more_than_three_are_too_many(lab, people):
+def test_a_user_has_at_most_three_unfinished_exports(lab, people):
+    """A user has at most three unfinished exports; a fourth is refused with 429 and a message."""
     few = people[1]
     injected("no worker runs; three exports wait")
     waiting = [few.export() for _ in range(3)]
@@ -129,7 +133,8 @@ def test_two_at_once_are_fine_and_more_than_three_are_too_many(lab, people):
     few.export().until_end()
 
 
-def test_what_waits_goes_to_the_worker_that_is_free(lab, people):
+def test_waiting_exports_go_to_an_idle_worker(lab, people):
+    """Waiting exports go to an idle worker, not to a busy one."""
     many, few = people
     busy = lab.start_worker()
     long = many.export().wait(lambda a: a["current"], "it begins")

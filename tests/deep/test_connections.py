@@ -5,7 +5,8 @@ import pytest
 pytestmark = [pytest.mark.since(3), pytest.mark.only_on_mysql]
 
 
-def test_dropped_connections_are_not_noticed(server, person, mariadb):
+def test_dropped_database_connections_go_unnoticed(server, person, mariadb):
+    """When the database drops its connections, no page fails and nothing is lost."""
     url = server.project.env["DATABASE_URL"]
     for path in ("/", "/posts/", "/posts/new"):
         dropped = mariadb.hang_up(url)

@@ -45,8 +45,8 @@ WAYS = {
 
 @pytest.mark.slow
 @pytest.mark.not_on_mysql("mostly waits for Celery and Redis")
-def test_workers_die_in_the_middle(lab):
-    """Four workers with an export each, ended in four ways at once, and two new ones."""
+def test_an_export_survives_the_death_of_its_worker(lab):
+    """An export whose worker is killed in the middle is finished by another one."""
     lab.start_workers(len(WAYS))
     authors = lab.authors(*[1500] * len(WAYS))
     exports = {way: author.export() for way, author in zip(WAYS, authors, strict=True)}
@@ -103,7 +103,8 @@ tasks.export_posts.apply([sys.argv[1]], task_id=sys.argv[1])
 
 
 @pytest.mark.ours
-def test_a_worker_that_is_told_to_stop_is_no_failure(lab):
+def test_stopping_a_worker_does_not_fail_its_export(lab):
+    """An export whose worker is told to stop is no failure: another worker takes over."""
     export = lab.authors(3)[0].export()
     result = lab.project.python("-c", STOPPED, export.id)
     assert "told to stop" in result.output, str(result)
@@ -113,6 +114,7 @@ def test_a_worker_that_is_told_to_stop_is_no_failure(lab):
 
 @pytest.mark.slow
 def test_a_task_that_is_delivered_three_times_is_done_once(lab):
+    """A task that is delivered three times is done once."""
     export = lab.authors(2000)[0].export()
     lab.deliver_again(export.id)
     lab.deliver_again(export.id)
@@ -131,7 +133,8 @@ def test_a_task_that_is_delivered_three_times_is_done_once(lab):
 
 @pytest.mark.slow
 @pytest.mark.not_on_mysql("waits for Celery and Redis")
-def test_a_worker_that_was_never_started_is_asked_for(lab):
+def test_without_a_worker_the_message_names_the_command_to_start_one(lab):
+    """Without a worker, the export's message names the command that starts one."""
     injected("no worker runs")
     export = lab.authors(10)[0].export()
     export.wait(
@@ -149,7 +152,8 @@ def test_a_worker_that_was_never_started_is_asked_for(lab):
     export.check_archive()
 
 
-def test_a_task_that_fails_can_be_tried_again(lab):
+def test_a_failed_export_can_be_tried_again(lab):
+    """A failed export says so without technical words, and a button tries it again."""
     author = lab.authors(50)[0]
     export = author.export()
     table = table_of_posts(lab.project.inspect())

@@ -225,9 +225,11 @@ async def many_go(lab: Lab, author: Author, web_worker: psutil.Process) -> None:
     export.cancel()
 
 
-def test_one_worker_serves_a_thousand_watchers(lab, author, web_worker):
+def test_one_web_worker_serves_a_thousand_streams(lab, author, web_worker):
+    """One gevent worker streams events to a thousand clients while other pages stay quick."""
     asyncio.run(thousand_watch(lab, author, web_worker))
 
 
-def test_what_was_held_for_watchers_is_freed_when_they_go(lab, author, web_worker):
+def test_disconnected_clients_free_what_their_streams_held(lab, author, web_worker):
+    """When clients disconnect, their subscriptions and sockets are freed within seconds."""
     asyncio.run(many_go(lab, author, web_worker))

@@ -50,7 +50,8 @@ def machines(step, source, lab: Lab) -> Iterator[list[Project]]:
         yield projects
 
 
-def test_fifty_exports_of_twenty_people_on_two_workers(lab, machines):
+def test_two_workers_on_other_machines_share_fifty_exports(lab, machines):
+    """Web, workers, Redis and database need no common folder, and the workers share the exports."""
     people = lab.authors(*range(30, 30 + USERS))
     workers = lab.start_workers(2, projects=machines)
     command = GUNICORN if (lab.project.folder / "gunicorn.conf.py").exists() else FLASK_RUN

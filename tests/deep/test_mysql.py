@@ -110,7 +110,8 @@ def both_join(server: Server, first: str, second: str) -> bool:
 @pytest.mark.ours
 @pytest.mark.one_step
 @pytest.mark.parametrize(("first", "second"), SAME.values(), ids=SAME)
-def test_these_names_are_the_same_on_both(server, on_mysql, first, second):
+def test_equal_usernames_are_equal_on_both_databases(server, on_mysql, first, second):
+    """Usernames that look the same are the same on SQLite and on MariaDB."""
     for where in (server, on_mysql):
         assert not both_join(where, first, second), f"{where} has both {first!r} and {second!r}"
 
@@ -118,13 +119,15 @@ def test_these_names_are_the_same_on_both(server, on_mysql, first, second):
 @pytest.mark.ours
 @pytest.mark.one_step
 @pytest.mark.parametrize(("first", "second"), DIFFERENT.values(), ids=DIFFERENT)
-def test_these_names_are_different_on_both(server, on_mysql, first, second):
+def test_different_usernames_differ_on_both_databases(server, on_mysql, first, second):
+    """Usernames that differ are different on SQLite and on MariaDB."""
     for where in (server, on_mysql):
         assert both_join(where, first, second), f"{where} takes {second!r} for {first!r}"
 
 
 @pytest.mark.one_step
-def test_pages_hold_emoji_and_chinese(on_mysql):
+def test_mysql_keeps_emoji_and_chinese(on_mysql):
+    """On MariaDB, posts keep emoji and Chinese as they were typed."""
     person = Person(on_mysql).join()
     text = "学习 𠮷 👩🏽‍💻📚"
     number = person.write(text, text)
@@ -154,6 +157,7 @@ def check_the_collations(project: Project, mariadb: MariaDB, default: str) -> No
 @pytest.mark.since(3, until=3)
 @pytest.mark.parametrize("default", DEFAULTS)
 def test_tables_compare_as_in_sqlite_whatever_the_default(project, mariadb, default):
+    """The tables compare text as SQLite does, whatever the database's default collation is."""
     check_the_collations(project, mariadb, default)
 
 
@@ -161,7 +165,8 @@ def test_tables_compare_as_in_sqlite_whatever_the_default(project, mariadb, defa
 @pytest.mark.since(4)
 @pytest.mark.one_step
 @pytest.mark.parametrize("default", DEFAULTS)
-def test_migrated_tables_do_too(project, mariadb, default):
+def test_migrated_tables_compare_as_in_sqlite_whatever_the_default(project, mariadb, default):
+    """Migrated tables compare text as SQLite does, whatever the database's default collation is."""
     assert project.step.migrates, f"{project.step.folder} has no migrations"
     check_the_collations(project, mariadb, default)
 
@@ -177,6 +182,7 @@ def make_tables(project: Project) -> None:
 @pytest.mark.ours
 @pytest.mark.since(4, until=4)
 def test_the_first_revision_makes_what_step_3_makes(project, mariadb):
+    """The first revision makes exactly the tables that step 3 makes."""
     project.env["DATABASE_URL"] = mariadb.new_database(DEFAULTS[0])
     project.flask("db", "upgrade", "0001")
     step3 = Project(STEPS[2], STEPS[2].path)
@@ -233,14 +239,16 @@ def check_an_outage(server: Server, mariadb: MariaDB, status: int) -> None:
 
 
 @pytest.mark.since(3, until=3)
-def test_an_outage_is_an_error_page(idle_server, own_mariadb):
+def test_a_database_outage_is_an_error_page(idle_server, own_mariadb):
+    """While the database is away, pages answer 500 without details; they recover by themselves."""
     check_an_outage(idle_server, own_mariadb, 500)
     idle_server.forget_logs()  # step 4 says more to the visitor, and less to the log
 
 
 @pytest.mark.since(4)
 @pytest.mark.one_step
-def test_an_outage_is_a_page_that_says_so(idle_server, own_mariadb):
+def test_a_database_outage_is_a_503(idle_server, own_mariadb):
+    """While the database is away, pages answer 503; they recover by themselves."""
     check_an_outage(idle_server, own_mariadb, 503)
 
 
@@ -263,7 +271,8 @@ def busy_worker(lab: Lab) -> Process:
 @pytest.mark.slow
 @pytest.mark.since(5)
 @pytest.mark.one_step
-def test_a_worker_does_not_notice_dropped_connections(lab, busy_worker, mariadb):
+def test_an_export_survives_dropped_database_connections(lab, busy_worker, mariadb):
+    """An export goes on when the database drops the worker's connections."""
     (author,) = lab.authors(1500)
     dropped = mariadb.hang_up(lab.project.env["DATABASE_URL"])
     assert dropped >= 2, f"web and worker should both have had a connection, not {dropped}"
@@ -281,7 +290,7 @@ def test_a_worker_does_not_notice_dropped_connections(lab, busy_worker, mariadb)
 @pytest.mark.since(5)
 @pytest.mark.one_step
 def test_an_archive_of_50_megabytes(lab, busy_worker, mariadb):
-    """Much more than the server takes in one packet, and of Chinese that hardly compresses."""
+    """An archive may be much larger than what the database takes in one packet."""
     with mariadb.cursor() as cursor:
         cursor.execute("SELECT @@max_allowed_packet")
         assert cursor.fetchone() == (16 * MIB,), "the server should be as it comes"

@@ -72,7 +72,8 @@ def check_other_pages(person: Author) -> None:
 
 
 @pytest.mark.usefixtures("redis_is")
-def test_redis_is_away_at_the_start(lab, small):
+def test_without_redis_an_export_is_refused_with_503(lab, small):
+    """Without Redis an export is refused with 503, and the other pages work."""
     program = lab.redis.command[0]
     worker = lab.start_worker()
     injected("Redis ends: connections are refused")
@@ -97,7 +98,8 @@ def test_redis_is_away_at_the_start(lab, small):
     export.cancel()
 
 
-def test_redis_is_away_in_the_middle(lab):
+def test_an_export_survives_an_outage_of_redis(lab):
+    """Running exports go on during an outage of Redis, and their progress is still shown."""
     long, short = lab.authors(18_000, 1000)
     worker = lab.start_worker(concurrency=3)  # one is free: its wait for a task is cut off too
     exports = [long.export()]

@@ -90,7 +90,8 @@ def events(export: Export, **headers: str) -> Iterator[Event]:
             raise AssertionError(f"no event came, nor a sign of life: {problem}") from None
 
 
-def test_a_watcher_sees_it_all(lab, people):
+def test_the_stream_shows_an_export_from_start_to_end(lab, people):
+    """The event stream of an export shows its state and progress from the start to the end."""
     lab.start_worker()
     export = people[0].export()
     story = list(events(export))
@@ -113,7 +114,8 @@ def test_a_watcher_sees_it_all(lab, people):
 
 
 @at_gunicorn
-def test_who_comes_after_the_end_gets_the_end(lab, people):
+def test_the_stream_of_a_finished_export_is_its_final_state(lab, people):
+    """The stream of a finished export sends its final state once, and ends."""
     lab.start_worker()
     export = people[1].export().until_end()
     story = list(events(export))
@@ -122,7 +124,8 @@ def test_who_comes_after_the_end_gets_the_end(lab, people):
 
 
 @at_gunicorn
-def test_who_comes_back_has_lost_nothing(lab, people):
+def test_a_reconnected_stream_goes_on(lab, people):
+    """A client that reconnects gets the present state first, and then the rest."""
     lab.start_worker()
     export = people[0].export()
     stream = events(export)
@@ -137,7 +140,8 @@ def test_who_comes_back_has_lost_nothing(lab, people):
 
 @at_gunicorn
 @pytest.mark.parametrize("at_work", [True, False], ids=["running", "waiting"])
-def test_cancelling_reaches_the_watchers(lab, people, at_work):
+def test_cancelling_reaches_open_streams(lab, people, at_work):
+    """When an export is cancelled, its open streams say so and end."""
     if at_work:
         lab.start_worker()
     export = people[0].export()
@@ -156,14 +160,16 @@ def test_cancelling_reaches_the_watchers(lab, people, at_work):
 
 
 @at_gunicorn
-def test_a_finished_export_that_is_deleted_ends_the_stream(lab, people):
+def test_a_deleted_export_has_no_stream(lab, people):
+    """A deleted export has no stream: 404."""
     lab.start_worker()
     export = people[1].export().until_end()
     export.cancel()
     assert export.owner.get(f"{export.path}/events").status == 404
 
 
-def test_there_are_signs_of_life_and_the_end_is_not_missed(lab, people):
+def test_a_waiting_stream_is_kept_alive(lab, people):
+    """A stream of an export that waits is kept alive, and still sends the end."""
     injected("no worker runs, so there is no news")
     export = people[1].export()
     stream = events(export)
@@ -178,8 +184,8 @@ def test_there_are_signs_of_life_and_the_end_is_not_missed(lab, people):
     assert rest[-1]["state"] == "SUCCESS", f"the stream ended with {rest[-1]}"
 
 
-def test_the_stream_outlives_redis(lab, people):
-    """When Redis is away the stream may end, and who comes back gets what the row knows."""
+def test_streams_show_the_end_after_an_outage_of_redis(lab, people):
+    """After an outage of Redis, a client that reconnects sees the export to its end."""
     lab.start_worker()
     export = people[0].export()
     stream = events(export)
@@ -205,6 +211,7 @@ def test_the_stream_outlives_redis(lab, people):
 
 
 def test_events_are_for_the_owner_alone(lab, people):
+    """Only the owner gets the events of an export: 404 for other users, 401 for anonymous ones."""
     mine, other = people
     export = mine.export()
     unknown = f"/api/exports/{uuid4()}/events"

@@ -32,7 +32,7 @@ class Reaper:
             stdin=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            **_own_group(),
+            **own_group(),
         )
         atexit.register(self._close)
         self.tell("watch", "folder", util.get_temp_dir())  # where the forkserver has its socket
@@ -52,7 +52,7 @@ def the_reaper() -> Reaper:
     return Reaper()
 
 
-def _own_group() -> dict[str, object]:
+def own_group() -> dict[str, object]:
     if os.name == "nt":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
@@ -107,7 +107,7 @@ class Process:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    **_own_group(),
+                    **own_group(),
                 )
         self.pid = self._popen.pid
         the_reaper().tell("watch", "process", self.pid)
