@@ -1,23 +1,33 @@
 """The settings of the app. What differs between machines comes from the environment."""
 
 import os
+import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from redis import Redis
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-INSTANCE = Path(__file__).parent / "instance"
+FOLDER = Path(__file__).parent
+INSTANCE = FOLDER / "instance"
+
+# The files that the app creates, such as this key, are readable for its own user alone.
+os.umask(0o077)
 
 
 def kept_secret_key() -> str:
     """Return the key in ``instance/``; the first start makes it."""
     path = INSTANCE / "secret_key"
-    if not path.exists():
+    if not path.exists() or path.stat().st_size < 64:
         INSTANCE.mkdir(exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32))
+        path.unlink(missing_ok=True)  # half a key, of a start that was interrupted
+        new = INSTANCE / f"secret_key.{os.getpid()}"
+        new.write_text(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(new, path)  # it appears whole; of two first starts at once, one wins
+        new.unlink()
     return path.read_text()
 
 
@@ -54,7 +64,10 @@ class Config:
     MAX_CONTENT_LENGTH = MAX_FORM_MEMORY_SIZE = 2**20
     # Browsers do not send the cookie with a form that another site posts to us.
     SESSION_COOKIE_SAMESITE = "Lax"
+    # A name for each project: browsers send the cookies of one host to all of its ports.
+    SESSION_COOKIE_NAME = re.sub(r"\W", "_", f"{FOLDER.name}_session", flags=re.ASCII)
     REMEMBER_COOKIE_SAMESITE = "Lax"
+    REMEMBER_COOKIE_NAME = f"{SESSION_COOKIE_NAME}_remember"
     # The CSRF token lives as long as the session: a text that took two hours is not lost.
     WTF_CSRF_TIME_LIMIT = None
     # SQLite: a path relative to instance/. MySQL: mysql+pymysql://user:password@host/database
@@ -62,6 +75,8 @@ class Config:
     SQLALCHEMY_ENGINE_OPTIONS = {
         # A server closes connections that are idle for long: test each one before use.
         "pool_pre_ping": True,
+        # An error names the statement, and not its values: they may be texts or password hashes.
+        "hide_parameters": True,
         # The connections of all processes together must fit into the database; MySQL takes 151.
         "pool_size": 10,
         "max_overflow": 20,

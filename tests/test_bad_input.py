@@ -45,7 +45,8 @@ def assert_shown_as_text(page: Page, text: str) -> None:
 
 @of_forms
 @texts
-def test_any_text_as_a_name(visitor, text):
+def test_any_text_may_be_typed_as_a_username(visitor, text):
+    """Any text typed as a username makes an account that works, or is refused with a message."""
     name = filled_in(text)
     page = visitor.register(name, PASSWORD)
     assert page.status < 500
@@ -65,7 +66,8 @@ def test_any_text_as_a_name(visitor, text):
 
 @of_forms
 @texts
-def test_any_text_as_a_title(person, visitor, text):
+def test_any_text_may_be_typed_as_a_title(person, visitor, text):
+    """Any text typed as a title is published as text, or refused with a message."""
     before = visitor.get("/posts/").post_ids()
     page = person.submit("/posts/new", title=text, body="text")
     assert page.status < 500
@@ -83,7 +85,8 @@ def test_any_text_as_a_title(person, visitor, text):
 
 @of_forms
 @texts
-def test_any_text_as_a_body(person, visitor, text):
+def test_any_text_may_be_typed_as_a_body(person, visitor, text):
+    """Any text typed as a post is published and runs nothing, or is refused with a message."""
     title = new_name("body")
     page = person.submit("/posts/new", title=title, body=text)
     assert page.status < 500
@@ -99,7 +102,8 @@ def test_any_text_as_a_body(person, visitor, text):
 
 @of_forms
 @passwords
-def test_any_text_as_a_password(server, visitor, text):
+def test_any_text_may_be_typed_as_a_new_password(server, visitor, text):
+    """Any text typed as a new password works at the next login, or is refused with a message."""
     name = new_name()
     page = visitor.register(name, text)
     assert page.status < 500
@@ -116,7 +120,8 @@ def test_any_text_as_a_password(server, visitor, text):
 
 @of_forms
 @passwords
-def test_any_text_at_the_login(visitor, join, text):
+def test_any_text_may_be_typed_at_the_login(visitor, join, text):
+    """Any text typed at the login is answered by a page with a message."""
     person = join()  # an account of its own: of one account, only so many wrong tries are taken
     for name, password in ((text, "no such password"), (person.username, text)):
         page = visitor.login(name, password)
@@ -126,7 +131,8 @@ def test_any_text_at_the_login(visitor, join, text):
 
 @pytest.mark.since(1)
 @texts
-def test_any_text_in_the_address(visitor, text):
+def test_any_text_may_be_in_the_url(visitor, text):
+    """Any text in the URL is answered without a server error."""
     text = text[:2000]
     for path in ("/hello/{}", "/hello/Ada?greeting={}", "/posts/?page={}", "/auth/login?next={}"):
         page = visitor.get(path.format(quote(text, safe="")))
@@ -136,7 +142,8 @@ def test_any_text_in_the_address(visitor, text):
 @of_forms
 @pytest.mark.parametrize("missing", ["username", "password", "both"])
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])
-def test_fields_may_be_missing(visitor, path, missing):
+def test_a_form_without_a_field_is_refused(visitor, path, missing):
+    """A login or registration without one of its fields is refused."""
     token = visitor.get(path).csrf_token or ""
     fields = {"username": new_name(), "password": PASSWORD, "csrf_token": token}
     for name in ("username", "password") if missing == "both" else (missing,):
@@ -147,7 +154,8 @@ def test_fields_may_be_missing(visitor, path, missing):
 
 
 @pytest.mark.parametrize("missing", ["title", "body", "both"])
-def test_a_post_may_lack_fields(person, visitor, missing):
+def test_a_post_without_a_field_is_refused(person, visitor, missing):
+    """A post without a title or a text is refused, and nothing is published."""
     before = visitor.get("/posts/").post_ids()
     fields = {"title": "t", "body": "b", "csrf_token": person.get("/posts/new").csrf_token or ""}
     for name in ("title", "body") if missing == "both" else (missing,):
@@ -169,7 +177,8 @@ def test_a_post_may_lack_fields(person, visitor, missing):
     ],
     ids=["json", "bytes", "no utf-8", "broken parts", "no boundary", "twice"],
 )
-def test_a_body_that_is_no_form(person, body, kind):
+def test_a_request_body_that_is_no_form_is_no_server_error(person, body, kind):
+    """A request body that is no form is never a server error."""
     token = person.get("/posts/new").csrf_token or ""
     headers = {"Content-Type": kind, "X-CSRFToken": token}
     page = person.post("/posts/new", body, headers=headers)
@@ -240,6 +249,7 @@ def forms(person: Person, step: Step) -> list[str]:
 @pytest.mark.about("app/forms.py")
 @pytest.mark.parametrize(("kind", "body"), BODIES.values(), ids=BODIES.keys())
 def test_a_body_of_another_kind_is_no_server_error(person, step, kind, body):
+    """JSON, files or broken parts in place of a form get a page of the site, and no server error."""
     for path in forms(person, step):
         send(person, path, kind, body, "Content-Length", str(len(body)))
 
@@ -247,12 +257,14 @@ def test_a_body_of_another_kind_is_no_server_error(person, step, kind, body):
 @pytest.mark.about("app/forms.py")
 @pytest.mark.parametrize("body", CHUNKS.values(), ids=CHUNKS.keys())
 def test_a_broken_chunk_is_no_server_error(person, step, body):
+    """A request body with a broken chunk gets an answer below 500, as a page of the site."""
     for path in forms(person, step):
         send(person, path, FORM, body, "Transfer-Encoding", "chunked")
 
 
 @pytest.mark.about("config.py")
 def test_a_large_form_is_read_to_the_same_limit_in_each_encoding(person):
+    """A form of 600 kB is read, whether it comes as multipart or not."""
     token = person.get("/posts/new").csrf_token or ""
     fields = {"title": "Large", "body": "x" * 600_000, "csrf_token": token}
     parts = {name: (None, value) for name, value in fields.items()}
@@ -260,7 +272,8 @@ def test_a_large_form_is_read_to_the_same_limit_in_each_encoding(person):
         assert page.status in (200, 400, 422), f"{page} for a text of 600 kB"
 
 
-def test_a_body_that_is_too_large(person, visitor):
+def test_a_text_of_2_megabytes_is_refused(person, visitor):
+    """A text of 2 megabytes is refused."""
     before = visitor.get("/posts/").post_ids()
     token = person.get("/posts/new").csrf_token or ""
     fields = {"title": "Large", "body": "x" * 2_000_000, "csrf_token": token}
@@ -274,7 +287,8 @@ def test_a_body_that_is_too_large(person, visitor):
 @pytest.mark.parametrize(
     ("first", "second"), hostile.SAME_NAMES.values(), ids=hostile.SAME_NAMES.keys()
 )
-def test_names_that_look_the_same_are_the_same(server, visitor, first, second):
+def test_usernames_that_look_the_same_are_the_same(server, visitor, first, second):
+    """Usernames that look the same are the same."""
     unique = new_name("")
     first, second = first.format(unique=unique), second.format(unique=unique)
     other = Browser(server)
@@ -322,7 +336,8 @@ def test_of_two_who_register_one_name_at_once_one_wins(server, step, attempt):
 
 
 @pytest.mark.since(1)
-def test_a_heap_of_cookies_and_headers(visitor):
+def test_large_cookies_and_headers_are_no_server_error(visitor):
+    """Large cookies, odd headers and long queries are never a server error."""
     page = visitor.get("/", headers={"Cookie": "session=" + "x" * 4000, "X-Odd": "\x7f" * 100})
     assert page.status < 500
     assert visitor.get("/?" + "a=b&" * 500).status < 500
@@ -330,7 +345,8 @@ def test_a_heap_of_cookies_and_headers(visitor):
 
 @pytest.mark.since(1)
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO"])
-def test_odd_methods(visitor, method):
+def test_unusual_methods_are_no_server_error(visitor, method):
+    """An unusual HTTP method is never a server error."""
     for path in ("/", "/posts/", "/auth/login", "/posts/new", "/no-such-page"):
         page = visitor.request(method, path, follow=False)
         assert page.status in (200, 204, 302, 400, 404, 405, 501), f"{page}"

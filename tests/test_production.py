@@ -1,6 +1,5 @@
 """Production: the settings, headers, limits and logs of a server on the internet."""
 
-import importlib.util
 import json
 import re
 import statistics
@@ -16,22 +15,27 @@ import pytest
 import requests
 from requests.cookies import RequestsCookieJar
 
+from common.stack import free_port
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.browser import new_name
+from tests.support.exports import Export
 from tests.support.faults import send_signal
 from tests.support.processes import Process
-from tests.support.processes import free_port
 from tests.support.processes import wait_until
+from tests.support.project import SECRET_KEY
 from tests.support.project import Project
 from tests.support.server import FLASK_RUN
+from tests.support.server import GUNICORN
 from tests.support.server import Server
-from tests.test_exports import run
-from tests.test_factory import GUNICORN
-from tests.test_factory import KEY
+from tests.support.server import require_gunicorn
 
-pytestmark = pytest.mark.since(6)
+pytestmark = [
+    pytest.mark.since(6),
+    pytest.mark.xdist_group("production"),
+    pytest.mark.not_on_mysql("headers, settings, logs and limits"),
+]
 
 HOST = "study.example"
 HEADERS = {
@@ -77,11 +81,10 @@ class Visitor(Person):
 @pytest.fixture(scope="session")
 def production(server: Server) -> Iterator[Server]:
     """The step with APP_CONFIG=production under gunicorn; the tests act as its proxy."""
-    if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
-        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+    require_gunicorn()
     settings = {
         "APP_CONFIG": "production",
-        "SECRET_KEY": KEY,
+        "SECRET_KEY": SECRET_KEY,
         "DATABASE_URL": f"sqlite:///{server.project.database}",
         "TRUSTED_HOSTS": f"127.0.0.1,{HOST}",
         "TRUSTED_PROXIES": "1",
@@ -109,6 +112,7 @@ def member(production: Server) -> Visitor:
 
 
 def test_production_names_missing_settings_and_invents_none(project):
+    """Without its settings production names each one that is missing, and creates nothing."""
     result = project.try_flask("db", "upgrade", APP_CONFIG="production")
     assert result.code != 0, "production starts without SECRET_KEY and DATABASE_URL"
     for name in ("SECRET_KEY", "DATABASE_URL"):
@@ -124,7 +128,8 @@ def test_production_names_missing_settings_and_invents_none(project):
     [("SECRET_KEY", "x" * 31), ("TRUSTED_PROXIES", "many"), ("TRUSTED_PROXIES", "-1")],
 )
 def test_production_refuses_a_bad_setting(project, name, value):
-    good = {"APP_CONFIG": "production", "SECRET_KEY": KEY, "DATABASE_URL": "sqlite:///p.db"}
+    """A bad setting is refused with one clear line."""
+    good = {"APP_CONFIG": "production", "SECRET_KEY": SECRET_KEY, "DATABASE_URL": "sqlite:///p.db"}
     result = project.try_flask("routes", **good | {name: value})
     assert result.code != 0, f"{name}={value} is taken"
     assert name in result.output, f"it does not say what is wrong. {result}"
@@ -133,7 +138,7 @@ def test_production_refuses_a_bad_setting(project, name, value):
 
 @pytest.mark.ours
 def test_passwords_are_hashed_with_full_cost(production, member):
-    """Programs that the tests fork hash with less work (support/warm.py); gunicorn does not."""
+    """Password hashes of a server under gunicorn have their full cost."""
     query = "SELECT password_hash FROM user WHERE username = :name"
     (row,) = production.project.rows(query, name=member.username)
     method, _, _ = row["password_hash"].partition("$")
@@ -153,6 +158,7 @@ def check_headers(page: Page) -> None:
 
 
 def test_every_response_has_the_security_headers(production, member, guest):
+    """Every response has the security headers."""
     post = member.write()
     icon = next(tag["href"] for tag in member.get("/").soup("link") if "icon" in tag["rel"])
     age = member.get(icon).headers["ETag"]
@@ -168,6 +174,7 @@ def test_every_response_has_the_security_headers(production, member, guest):
 
 
 def test_cookies_are_secure_httponly_and_samesite(production, member):
+    """All cookies are Secure, HttpOnly and SameSite=Lax."""
     visitor = Visitor(production)
     page = visitor.submit(
         "/auth/login",
@@ -187,6 +194,7 @@ def test_cookies_are_secure_httponly_and_samesite(production, member):
 
 
 def test_headers_of_a_trusted_proxy_are_used(guest):
+    """Behind a trusted proxy, redirects use the scheme and host that the client used."""
     page = guest.get(
         "/posts",
         follow=False,
@@ -196,6 +204,7 @@ def test_headers_of_a_trusted_proxy_are_used(guest):
 
 
 def test_without_a_proxy_its_headers_are_ignored(visitor):
+    """Without a trusted proxy, such headers of a client are ignored."""
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "e.x", "X-Request-ID": "e" * 20}
     page = visitor.get("/posts", follow=False, headers=headers)
     assert page.headers["Location"].removeprefix(visitor.server.url) == "/posts/", (
@@ -208,6 +217,7 @@ def test_without_a_proxy_its_headers_are_ignored(visitor):
 
 @pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])
 def test_an_untrusted_host_is_refused(guest, header):
+    """A request for an untrusted host is refused: 400."""
     for path in ("/", "/posts/", "/api/exports", "/no-such-page"):
         page = guest.get(path, headers={header: "e.x"})
         assert page.status == 400, f"{page}, though this is not the site e.x"
@@ -220,6 +230,7 @@ def test_an_untrusted_host_is_refused(guest, header):
 
 @pytest.mark.parametrize("path", ["/posts/new", "/auth/login", "/api/exports"])
 def test_a_request_that_is_too_large_gets_an_error_page(member, path):
+    """A request that is too large is refused with 413 and a message."""
     page = member.post(path, {"body": "x" * 3_000_000})
     assert page.status == 413, f"{page}; 3 MB in a form are too much"
     text = page.words if page.is_html else page.json()["message"]
@@ -228,6 +239,7 @@ def test_a_request_that_is_too_large_gets_an_error_page(member, path):
 
 
 def test_the_longest_post_is_not_too_large(member):
+    """The longest post is not too large."""
     number = member.write("Long", "😀" * 10_000)
     assert member.get(f"/posts/{number}").heading == "Long"
 
@@ -236,6 +248,7 @@ def test_the_longest_post_is_not_too_large(member):
 
 
 def test_too_many_wrong_passwords_have_to_wait(guest, member):
+    """After some wrong passwords the client has to wait: 429, with the number of seconds."""
     _, page = guest.until_refused(member.username)
     seconds = page.headers.get("Retry-After", "")
     assert re.fullmatch(r"[1-9]\d*", seconds), f"{page} has Retry-After: {seconds!r}"
@@ -250,6 +263,7 @@ def test_too_many_wrong_passwords_have_to_wait(guest, member):
 
 
 def test_nobody_can_lock_out_another_user(production, guest, member):
+    """A client that guesses passwords does not lock the owner of the account out."""
     guest.until_refused(member.username)
     owner = Visitor(production)
     page = owner.try_to_log_in(member.username, member.password)
@@ -259,6 +273,7 @@ def test_nobody_can_lock_out_another_user(production, guest, member):
 
 
 def test_an_ipv6_network_counts_as_one_client(production, member):
+    """All addresses of an IPv6 network count as one client."""
     network = f"2001:db8:1:{uuid4().hex[:4]}"
     guests = [Visitor(production, f"{network}::{number:x}") for number in range(1, 13)]
     pages = [guest.try_to_log_in(member.username) for guest in guests]
@@ -268,6 +283,7 @@ def test_an_ipv6_network_counts_as_one_client(production, member):
 
 
 def test_one_address_cannot_try_many_names(production):
+    """One client cannot try many usernames: 429."""
     guest = Visitor(production)
     for number in range(150):
         token = guest.get("/auth/login").csrf_token
@@ -279,6 +295,7 @@ def test_one_address_cannot_try_many_names(production):
 
 
 def test_attempts_at_the_same_moment_are_counted(production, member):
+    """Wrong passwords sent at the same moment are counted, too."""
     one_by_one = Visitor(production)
     limit = one_by_one.until_refused(member.username)[0]
     guest = Visitor(production)
@@ -303,6 +320,7 @@ def test_attempts_at_the_same_moment_are_counted(production, member):
 
 
 def test_a_right_password_is_refunded(production, member):
+    """Successful logins are not limited."""
     address = f"2001:db8:2:{uuid4().hex[:4]}::1"
     for number in range(12):
         visitor = Visitor(production, address)
@@ -311,6 +329,8 @@ def test_a_right_password_is_refunded(production, member):
 
 
 def test_an_unknown_name_takes_as_long_as_a_wrong_password(production, member):
+    """An unknown name takes as long to refuse as a wrong password."""
+
     def seconds(name: str) -> float:
         visitor = Visitor(production)
         form = visitor.get("/auth/login")
@@ -339,6 +359,7 @@ def hanging(process: Process) -> Iterator[None]:
 
 
 def test_users_can_log_in_while_redis_hangs(production, member):
+    """Users can log in while Redis hangs, and /healthz says what is wrong."""
     visitor = Visitor(production)
     form = visitor.get("/auth/login")
     with hanging(production.redis):
@@ -360,6 +381,7 @@ def test_users_can_log_in_while_redis_hangs(production, member):
 
 
 def test_healthz_names_what_fails_and_nothing_more(server):
+    """/healthz is a 503 that names what is away, and no details."""
     port = free_port()
     away = {
         "REDIS_URL": f"redis://:secret-word@127.0.0.1:{port}/0",
@@ -386,6 +408,7 @@ def request_lines(server: Server, word: str) -> list[str]:
 
 
 def test_each_request_is_one_line_in_the_log(production, guest, member):
+    """Each request is one line of the log, with an id, the status and the user, but no query."""
     mark = uuid4().hex
     page = guest.get(f"/hello/{mark}?greeting=hidden-{mark}")
     lines = request_lines(production, mark)
@@ -402,6 +425,7 @@ def test_each_request_is_one_line_in_the_log(production, guest, member):
 
 
 def test_a_request_keeps_the_id_of_a_trusted_proxy(production, guest):
+    """A request keeps the X-Request-ID that the proxy gives it, if it is a good one."""
     given = uuid4().hex
     assert guest.get("/about", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
     assert len(request_lines(production, given)) == 1
@@ -412,6 +436,7 @@ def test_a_request_keeps_the_id_of_a_trusted_proxy(production, guest):
 
 
 def test_a_request_cannot_forge_log_lines(production, guest):
+    """Clients cannot forge lines of the log."""
     mark = uuid4().hex
     guest.get(f"/hello/{mark}%0A%0D%1b%5B31m%E2%80%A8{mark}")
     lines = request_lines(production, mark)
@@ -420,18 +445,18 @@ def test_a_request_cannot_forge_log_lines(production, guest):
 
 
 def test_the_worker_logs_the_id_of_the_request(server, member, worker):
+    """The worker logs the id of the request that started the export."""
     given = uuid4().hex
     member.http.headers["X-Request-ID"] = given
     try:
-        export = run(member)
+        export = Export.start(member).until_end()
     finally:
         del member.http.headers["X-Request-ID"]
-    number = export.path.rpartition("/")[2]
     wait_until(
         lambda: [
             line
             for line in server.worker.output.splitlines()
-            if given in line and number in line and "succeeded" in line
+            if given in line and export.id in line and "succeeded" in line
         ],
         f"the worker's line that the task succeeded has the id {given} of the request",
     )
@@ -463,8 +488,8 @@ class Stream:
 
 @pytest.mark.slow
 def test_a_reload_ends_streams_and_loses_no_request(server, worker):
-    if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
-        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+    """A restart of the web server ends open streams, and loses no request and no export."""
+    require_gunicorn()
     with (
         server.beside((*GUNICORN, "--workers", "1")) as gunicorn,
         hanging(server.worker),  # so that the export does not end before we are through
@@ -522,6 +547,7 @@ print(json.dumps([[page.status_code, page.text] for page in pages]))
 
 @pytest.mark.ours
 def test_a_full_connection_pool_gets_an_error_page(project: Project):
+    """When all database connections are in use, the answer is a 503 with a message."""
     result = project.python("-c", FULL)
     assert result.code == 0, f"all connections to the database are in use: {result}"
     pages = json.loads(result.output.splitlines()[-1])

@@ -39,14 +39,17 @@ def assert_blank_is_unset(project: Project, name: str) -> None:
     ],
 )
 def test_a_wrong_database_url_is_one_clear_line(project, value):
+    """A DATABASE_URL that cannot be used ends a command with one line that names it."""
     assert_one_line(project, "DATABASE_URL", value, "routes")
 
 
 def test_a_missing_driver_is_not_a_missing_command(project):
+    """`flask db upgrade` without the database's driver names DATABASE_URL, not an unknown command."""
     assert_one_line(project, "DATABASE_URL", "oracle://ada:secret@localhost/x", "db", "upgrade")
 
 
 def test_a_blank_database_url_is_the_default(project):
+    """A blank DATABASE_URL, as Docker Compose sets it, means the default."""
     assert_blank_is_unset(project, "DATABASE_URL")
 
 
@@ -55,15 +58,18 @@ def test_a_blank_database_url_is_the_default(project):
     "value", ["http://localhost", "localhost:6379", "redis://:secret@localhost:port/0", "redis://["]
 )
 def test_a_wrong_redis_url_is_one_clear_line(project, value):
+    """A REDIS_URL that cannot be used ends a command with one line that names it."""
     assert_one_line(project, "REDIS_URL", value, "routes")
 
 
 @pytest.mark.since(5)
 def test_a_blank_redis_url_is_the_default(project):
+    """A blank REDIS_URL means the default."""
     assert_blank_is_unset(project, "REDIS_URL")
 
 
 @pytest.mark.since(6)
 @pytest.mark.parametrize("value", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_for_tests_only(project, value):
+    """A DATABASE_URL in memory is refused: each process would have a database of its own."""
     assert_one_line(project, "DATABASE_URL", value, "routes")

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from common.stack import free_port
 from common.wechat_standin import FAULTS
 from tests.support import hostile
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.browser import new_name
-from tests.support.processes import free_port
 from tests.support.project import Project
 from tests.support.project import tail
 from tests.support.server import Server
@@ -32,6 +32,8 @@ from tests.support.wechat import to_wechat
 
 for_apps = pytest.mark.since(6)
 CALLBACK = "/auth/wechat/callback"
+
+pytestmark = pytest.mark.xdist_group("wechat")
 
 
 @pytest.fixture
@@ -74,6 +76,7 @@ def assert_refused(page: Page, browser: Browser) -> None:
 @for_apps
 @pytest.mark.parametrize("path", [LOGIN, CALLBACK])
 def test_the_routes_exist_only_with_an_app_id(visitor, browser, path):
+    """The login with WeChat exists only with a WECHAT_APP_ID."""
     assert browser.get(path, follow=False).status == 302, "configured, and it does not redirect"
     assert visitor.get(path).status == 404, "not configured, but it is there"
 
@@ -81,6 +84,7 @@ def test_the_routes_exist_only_with_an_app_id(visitor, browser, path):
 @for_apps
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/register"])
 def test_the_button_exists_only_with_an_app_id(visitor, browser, path):
+    """The button for WeChat is shown only with a WECHAT_APP_ID, and keeps ?next=."""
     links = browser.get(f"{path}?next=/posts/new").links()
     assert any(link.startswith(LOGIN) and "posts" in link for link in links), (
         f"{path} has no link to {LOGIN} that remembers ?next="
@@ -98,6 +102,7 @@ def test_the_button_exists_only_with_an_app_id(visitor, browser, path):
     ids=["no secret", "no address"],
 )
 def test_an_incomplete_configuration_is_one_clear_line(server, variables, name):
+    """Half a configuration gets one clear line."""
     result = server.project.try_flask("routes", **variables)
     assert result.code != 0, f"it starts without a good {name}"
     assert name in result.output, f"it does not say what is wrong: {result}"
@@ -130,6 +135,7 @@ def without_a_server(project: Project, **variables: str) -> tuple[str, list]:
 
 @for_apps
 def test_the_redirect_to_wechat_has_the_documented_form(server):
+    """The redirect to WeChat has the documented parameters, in the documented order."""
     # The callback uses a proxy that does not exist, so no request leaves this machine.
     nowhere = f"http://127.0.0.1:{free_port()}"
     _, (status, location, *_) = without_a_server(
@@ -150,6 +156,7 @@ def test_the_redirect_to_wechat_has_the_documented_form(server):
 
 @for_apps
 def test_an_unreachable_wechat_is_a_message(server):
+    """If WeChat cannot be reached, the login page shows a message."""
     nobody = f"http://127.0.0.1:{free_port()}/"
     output, (_, location, *end) = without_a_server(server.project, WECHAT_URL=nobody)
     assert location.startswith(f"{nobody}connect/qrconnect?"), f"WECHAT_URL is {nobody}: {location}"
@@ -162,6 +169,7 @@ def test_an_unreachable_wechat_is_a_message(server):
 
 @for_apps
 def test_the_first_login_creates_an_account_and_later_ones_find_it(visit):
+    """The first login makes an account, and the next ones find it."""
     account, nickname = new_name(), new_name("Lin")
     browser = visit()
     page = log_in(browser, account, nickname, path=f"{LOGIN}?next=/posts/new")
@@ -179,6 +187,7 @@ def test_the_first_login_creates_an_account_and_later_ones_find_it(visit):
 
 @for_apps
 def test_the_state_is_new_each_time(browser):
+    """Each login has a new state."""
     states = {dict(parse_qsl(urlsplit(to_wechat(browser).url).query))["state"] for _ in range(3)}
     assert len(states) == 3
 
@@ -198,6 +207,7 @@ NICKNAMES = {
 @for_apps
 @pytest.mark.parametrize(("nickname", "name"), NICKNAMES.values(), ids=NICKNAMES.keys())
 def test_the_username_is_the_nickname(browser, nickname, name):
+    """The username of a new account is the nickname."""
     n = secrets.token_hex(4)
     page = log_in(browser, new_name(), nickname.replace("{n}", n))
     assert page.status == 200
@@ -222,6 +232,7 @@ SPELLINGS = {
 @pytest.mark.ours
 @pytest.mark.parametrize("nickname", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_any_nickname_gives_a_valid_unique_username(visit, nickname):
+    """Any nickname gives a username that is valid and unique."""
     names = []
     for browser in (visit(), visit()):
         page = log_in(browser, new_name(), nickname)
@@ -238,6 +249,7 @@ def test_any_nickname_gives_a_valid_unique_username(visit, nickname):
 
 @for_apps
 def test_half_an_emoji_in_a_nickname_is_dropped(browser):
+    """Half an emoji in a nickname does no harm."""
     name = new_name("Half")
     page = log_in(browser, new_name(), name, fault="person-half-emoji")
     assert page.status == 200
@@ -247,6 +259,7 @@ def test_half_an_emoji_in_a_nickname_is_dropped(browser):
 @for_apps
 @pytest.mark.ours
 def test_a_taken_username_gets_a_number(visit, member):
+    """A nickname that is taken as a username gets a number."""
     taken = member.username
     for nickname, name in ((taken, f"{taken} 2"), (taken.upper(), f"{taken.upper()} 3")):
         browser = visit()
@@ -257,6 +270,7 @@ def test_a_taken_username_gets_a_number(visit, member):
 
 @for_apps
 def test_the_new_account_has_an_unknown_password(visit, browser):
+    """An account made by WeChat has no password that can be guessed."""
     name = new_name("Nopass")
     log_in(browser, new_name(), name)
     for password in ("", "None", name):
@@ -267,6 +281,7 @@ def test_the_new_account_has_an_unknown_password(visit, browser):
 
 @for_apps
 def test_the_current_user_can_link_wechat(visit, member):
+    """The current user can link WeChat to their account, and then log in by both."""
     account = new_name()
     assert any(link.startswith(LOGIN) for link in member.get("/").links()), "no page offers to link"
     page = log_in(member, account, "Nickname")
@@ -281,6 +296,7 @@ def test_the_current_user_can_link_wechat(visit, member):
 
 @for_apps
 def test_a_wechat_account_of_another_user_cannot_be_linked(visit, member):
+    """A WeChat account that is linked to another user cannot be linked."""
     account, nickname = new_name(), new_name("Lin")
     log_in(visit(), account, nickname)
     page = log_in(member, account, nickname)
@@ -294,6 +310,7 @@ def test_a_wechat_account_of_another_user_cannot_be_linked(visit, member):
 @for_apps
 @pytest.mark.ours
 def test_linking_another_wechat_account_replaces_the_first(visit, member):
+    """Linking another WeChat account replaces the first."""
     old, new = new_name(), new_name()
     log_in(member, old)
     log_in(member, new)
@@ -311,6 +328,7 @@ def test_linking_another_wechat_account_replaces_the_first(visit, member):
     "state", ["", "0" * 32, "é" * 32, "\x00", "x" * 5000], ids=["none", "wrong", "é", "NUL", "long"]
 )
 def test_a_wrong_state_is_refused(browser, state):
+    """A wrong state does not log in, and ends the try."""
     path = answer(browser, to_wechat(browser), new_name())
     code = dict(parse_qsl(urlsplit(path).query))["code"]
     assert_refused(browser.get(CALLBACK, params={"code": code, "state": state}), browser)
@@ -340,6 +358,7 @@ def test_a_callback_of_another_browser_links_nothing(visit, member):
 
 @for_apps
 def test_a_callback_is_valid_once(visit, browser):
+    """A callback works once."""
     path = answer(browser, to_wechat(browser), new_name())
     browser.get(path)
     assert browser.is_logged_in()
@@ -351,6 +370,7 @@ def test_a_callback_is_valid_once(visit, browser):
 
 @for_apps
 def test_an_old_cookie_does_not_make_a_code_valid_again(browser):
+    """An old session cookie does not make a callback work again."""
     path = answer(browser, to_wechat(browser), new_name())
     cookies = browser.http.cookies.copy()
     browser.get(path)
@@ -376,6 +396,7 @@ def test_the_user_must_not_change_during_the_login(visit, member):
 @for_apps
 @pytest.mark.parametrize("target", ["//e.x", "/\t/e.x", "https:e.x", "\\e.x", "http://e.x/"])
 def test_next_stays_on_this_site(wechat, browser, target):
+    """After a login with WeChat, ?next= never leads to another site."""
     begin = browser.get(LOGIN, params={"next": target})
     page = browser.get(answer(browser, begin, new_name()), follow=False)
     here = urlsplit(wechat.url).netloc
@@ -389,6 +410,7 @@ def test_next_stays_on_this_site(wechat, browser, target):
 
 @for_apps
 def test_a_refusal_in_wechat_logs_nobody_in(browser):
+    """Refusing on WeChat's page does not log in, and keeps ?next=."""
     page = log_in(browser, new_name(), answer="refuse", path=f"{LOGIN}?next=/posts/new")
     assert_refused(page, browser)
     assert any("posts" in link for link in page.links() if link.startswith(LOGIN)), (
@@ -398,6 +420,7 @@ def test_a_refusal_in_wechat_logs_nobody_in(browser):
 
 @for_apps
 def test_wrong_and_used_codes_are_refused(visit, browser):
+    """A code that is wrong or used does not log in."""
     path = answer(browser, to_wechat(browser), new_name())
     browser.get(path)
     assert browser.is_logged_in()
@@ -415,6 +438,7 @@ QUICK = [fault for fault in FAULTS if not fault.endswith(("timeout", "half-emoji
 @for_apps
 @pytest.mark.parametrize("fault", [*QUICK, SLOW])
 def test_a_fault_of_wechat_is_a_message(wechat, browser, fault):
+    """An error or a delay of WeChat's servers is a message on the login page."""
     wechat.web_log.news()
     began = time.monotonic()
     page = log_in(browser, new_name(), fault=fault)
@@ -428,6 +452,7 @@ def test_a_fault_of_wechat_is_a_message(wechat, browser, fault):
 
 @for_apps
 def test_a_fault_while_linking_changes_nothing(member):
+    """An error of WeChat's servers while linking changes nothing."""
     page = log_in(member, new_name(), fault="code-500")
     assert page.status == 200
     assert page.soup.select('[role="alert"]'), f"{page} says nothing of what went wrong"
@@ -458,6 +483,7 @@ def at_once(browsers: list[Browser], paths: list[str]) -> list[Page]:
 
 @for_apps
 def test_simultaneous_first_logins_create_one_account(visit):
+    """Simultaneous first logins with one WeChat account make one user."""
     account, nickname = new_name(), new_name("Twin")
     browsers = [visit() for _ in range(4)]
     pages = at_once(browsers, [answer(b, to_wechat(b), account, nickname) for b in browsers])
@@ -471,6 +497,7 @@ def test_simultaneous_first_logins_create_one_account(visit):
 
 @for_apps
 def test_simultaneous_logins_with_one_nickname_all_succeed(visit):
+    """Simultaneous first logins with one nickname all succeed."""
     nickname = new_name("Same")
     browsers = [visit() for _ in range(4)]
     pages = at_once(browsers, [answer(b, to_wechat(b), new_name(), nickname) for b in browsers])
@@ -481,6 +508,7 @@ def test_simultaneous_logins_with_one_nickname_all_succeed(visit):
 @for_apps
 @pytest.mark.ours
 def test_the_user_row_has_the_openid_and_a_hash(server, browser):
+    """The account stores the openid, and a password hash."""
     name = new_name("Row")
     log_in(browser, new_name(), name)
     row = server.project.rows("SELECT * FROM user WHERE username = :value", value=name)[0]
@@ -527,6 +555,7 @@ def exchange(standin: StandIn, code: str, changes: dict[str, str] | None = None)
 
 
 def test_the_standin_accepts_a_code_once(standin):
+    """The stand-in takes each code once."""
     code = code_of(standin)
     token = exchange(standin, code)
     assert token.keys() >= {"access_token", "expires_in", "refresh_token", "openid", "scope"}
@@ -553,10 +582,12 @@ def test_the_standin_accepts_a_code_once(standin):
     ids=lambda value: str(value),
 )
 def test_the_standin_says_what_is_wrong(standin, changes, errcode):
+    """The stand-in answers errors with WeChat's numbers."""
     assert exchange(standin, code_of(standin), changes)["errcode"] == errcode
 
 
 def test_the_standin_gives_no_code_after_a_refusal(standin):
+    """The stand-in gives no code after a refusal, and no user without a token."""
     assert code_of(standin, answer="refuse") == ""
     assert exchange(standin, code_of(standin, fault="expired"))["errcode"] == 40029
     assert ask(standin, "/sns/userinfo", access_token="x", openid="y")["errcode"] == 40001
@@ -578,6 +609,7 @@ def test_the_standin_gives_no_code_after_a_refusal(standin):
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_standin_refuses_a_url_that_wechat_refuses(standin, method, query):
+    """The stand-in refuses an address that WeChat would not open."""
     url = f"{standin.url}/connect/qrconnect?{query}"
     url = url.replace("{id}", standin.variables["WECHAT_APP_ID"])
     response = requests.request(method, url, data={"answer": "approve"}, timeout=30)

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from flask import Blueprint
 from flask import Flask
 from flask.sansio.blueprints import BlueprintSetupState
+from flask import Response
+from flask import session
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
@@ -109,3 +111,15 @@ def refuse_unnamed_fields(state: BlueprintSetupState) -> None:
     """Answer 400 to a form that no browser sends, and that Flask-WTF does not expect."""
     assert isinstance(state.app, Flask)
     state.app.request_class = NamedFieldsRequest
+
+
+@bp.after_app_request
+def keep_private(response: Response) -> Response:
+    """Let no browser and no proxy keep a page that belongs to a session.
+
+    After a logout, the Back button would show it to the next person at the same computer. What says
+    itself how long it may be kept, as files in ``static`` do, stays as it is.
+    """
+    if "Cache-Control" not in response.headers and session:
+        response.headers["Cache-Control"] = "no-store"
+    return response

@@ -19,6 +19,7 @@ from werkzeug.security import check_password_hash
 from werkzeug.security import generate_password_hash
 
 from .extensions import db
+from .names import clean_password
 from .names import name_key
 
 # MySQL cuts off fractions of a second unless it is told to keep them.
@@ -72,12 +73,16 @@ class User(UserMixin, db.Model):
 
     def set_password(self, password: str) -> None:
         """Set a new password, which ends all sessions."""
-        self.password_hash = generate_password_hash(password)
+        self.password_hash = generate_password_hash(clean_password(password))
+        self.end_sessions()
+
+    def end_sessions(self) -> None:
+        """End all sessions of the user, in all browsers."""
         self.session_id = token_hex(16)
 
     def check_password(self, password: str) -> bool:
         """Return whether this is the user's password."""
-        return check_password_hash(self.password_hash, password)
+        return check_password_hash(self.password_hash, clean_password(password))
 
     @classmethod
     def find(cls, username: str) -> "User | None":

@@ -31,15 +31,13 @@ app.jinja_env.globals["current_user"] = current_user
 csrf.init_app(app)
 celery_app = celery_init_app(app)
 
-# This makes all errors JSON. errors.bp comes later, so that its show_error has the last word.
-DescribedApi(app).register_blueprint(api.bp)
-app.register_blueprint(api.swagger_files)
-
 app.register_blueprint(ui.bp)
 app.register_blueprint(errors.bp)
 app.register_blueprint(main.bp)
 app.register_blueprint(auth.bp)
 app.register_blueprint(posts.bp)
 app.register_blueprint(exports.bp)
+DescribedApi(app).register_blueprint(api.bp)
+app.register_blueprint(api.swagger_files)
 app.register_blueprint(commands.bp)
 admin.init_app(app)

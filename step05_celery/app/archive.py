@@ -26,7 +26,7 @@ def posts_of(author_id: int) -> Iterator[Row[Any]]:
         batch = db.session.execute(
             query.where(Post.author_id == author_id, Post.id > last_id)
         ).all()
-        # The query is over: let go of the database while we work on what it brought.
+        # The query is over: no open transaction while we work on its result.
         db.session.rollback()
         if not batch:
             return
@@ -35,7 +35,7 @@ def posts_of(author_id: int) -> Iterator[Row[Any]]:
 
 
 def front_matter(post: Row[Any]) -> str:
-    """Return title and time of a post the way static site generators read them (YAML)."""
+    """Return title and time of a post as YAML, which static site generators read."""
     # A JSON string is a YAML string too, whatever quotes and colons are in it.
     return f"---\ntitle: {json.dumps(post.title)}\ndate: {post.created_at.isoformat()}Z\n---\n\n"
 

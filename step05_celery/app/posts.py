@@ -76,7 +76,7 @@ def edit(post_id: int) -> ResponseReturnValue:
         form.populate_obj(post)
         db.session.commit()
         flash("Your changes are saved.")
-        return redirect(url_for("posts.show", post_id=post.id))
+        return redirect(url_for("posts.show", post_id=post_id))
     return render_template("posts/form.html", form=form, title="Edit post")
 
 

@@ -1,4 +1,4 @@
-"""What the worker does in the background."""
+"""The task that the worker runs, and how it reports its progress."""
 
 from contextlib import suppress
 from functools import partial
@@ -16,6 +16,8 @@ from sqlalchemy import func
 from sqlalchemy import insert
 from sqlalchemy import select
 
+from . import kombu_fix  # noqa: F401
+from . import leases
 from .archive import write_archive
 from .extensions import db
 from .models import Export
@@ -23,75 +25,71 @@ from .models import ExportChunk
 from .models import Post
 
 # Seconds between two reports to Celery: ten a second look smooth, more would only cost time.
-REPORT_EVERY = 0.1
-# Seconds between two looks at the row: has it been cancelled? A commit costs more than a report.
-LOOK_EVERY = 1
-# Seconds until a task that another worker is at is delivered again, in case that worker dies.
-COME_BACK = 5
+REPORT_INTERVAL = 0.1
 
-# What is raised when Redis is away: by redis-py, by the queue, and by Celery's results.
-REDIS_AWAY = (RedisError, OperationalError, RuntimeError)
+# What is raised when Redis does not answer: by redis-py, by the queue, and by Celery's results.
+REDIS_ERRORS = (RedisError, OperationalError, RuntimeError)
 
 
 # bind=True: the task gets itself as the first argument, to report its state.
-# acks_late: a task is off the queue when it is done, not when it begins. If its worker dies, it
-# is delivered again; reject_on_worker_lost says the same for a child of the worker.
+# acks_late: a task leaves the queue when it is done, not when it begins. If its worker dies, it
+# is delivered again; reject_on_worker_lost says the same for a child process of the worker.
 @shared_task(bind=True, acks_late=True, reject_on_worker_lost=True)
 def export_posts(self: Task, export_id: str) -> dict[str, int]:
     """Write all posts of an export's owner into its archive, once, however often this is called."""
-    attempt = Export.begin(export_id)
+    attempt = leases.claim(export_id)
     if attempt is None:
         if db.session.scalar(select(Export.state).where(Export.id == export_id)) == "PENDING":
-            self.apply_async([export_id], task_id=export_id, countdown=COME_BACK)
+            self.apply_async([export_id], task_id=export_id, countdown=leases.RETRY_DELAY)
         raise Ignore  # leaves what Celery knows of the task as it is
     try:
-        if attempt > Export.MAX_ATTEMPTS:
-            raise RuntimeError(f"{Export.MAX_ATTEMPTS} attempts have died, so this is the end")
+        if attempt > leases.MAX_ATTEMPTS:
+            raise RuntimeError(f"{leases.MAX_ATTEMPTS} attempts have died, so this is the end")
         return make_archive(self, export_id, attempt)
     except Ignore:
         raise
     except Exception as problem:
         if isinstance(problem.__context__, SystemExit):
-            # The worker was told to stop, and ZipFile minds that a file in it is not complete.
+            # The worker was told to stop, and ZipFile complains of a file that is not complete.
             raise problem.__context__ from None
         db.session.rollback()
-        Export.finish(export_id, "FAILURE", error="Something went wrong here. Please try again.")
+        leases.finish(export_id, "FAILURE", error="Something went wrong here. Please try again.")
         db.session.commit()
         raise  # Celery writes the traceback into the worker's log, with the id
 
 
 def make_archive(task: Task, export_id: str, attempt: int) -> dict[str, int]:
-    """Write the archive and store it, and say on the way how far it is."""
+    """Write the archive, report the progress on the way, and store the archive."""
     author_id = db.session.scalar(select(Export.owner_id).where(Export.id == export_id))
     total = db.session.scalar(select(func.count(Post.id)).where(Post.author_id == author_id))
-    current, last_report, last_look = 0, 0.0, 0.0
+    current, last_report, last_heartbeat = 0, 0.0, 0.0
     report(task, "STARTED", 0, total)
     with TemporaryFile() as file:
         for current in write_archive(file, author_id):
             # Posts may be added while we count: the bar never shows more than all.
             total = max(current, total)
-            if monotonic() - last_report >= REPORT_EVERY:
+            if monotonic() - last_report >= REPORT_INTERVAL:
                 report(task, "PROGRESS", current, total)
                 last_report = monotonic()
-            if monotonic() - last_look >= LOOK_EVERY:
-                if not Export.go_on(export_id, attempt, current, total):
+            if monotonic() - last_heartbeat >= leases.HEARTBEAT_INTERVAL:
+                if not leases.heartbeat(export_id, attempt, current, total):
                     raise Ignore  # cancelled
-                last_look = monotonic()
+                last_heartbeat = monotonic()
         store_archive(export_id, file, total=current)
     return {"current": current, "total": current}
 
 
 def report(task: Task, state: str, current: int, total: int) -> None:
-    """Tell Celery how far the task is; if Redis is away, work on without."""
-    with suppress(*REDIS_AWAY):
+    """Report the progress to Celery; if Redis does not answer, work on without."""
+    with suppress(*REDIS_ERRORS):
         task.update_state(state=state, meta={"current": current, "total": total})
 
 
 def store_archive(export_id: str, file: IO[bytes], total: int) -> None:
-    """Put the archive into the database together with the new state: all of it or nothing."""
+    """Store the archive together with the new state: all of it or nothing."""
     size = file.seek(0, SEEK_END)
     file.seek(0)
-    if Export.finish(export_id, "SUCCESS", current=total, total=total, size=size):
+    if leases.finish(export_id, "SUCCESS", current=total, total=total, size=size):
         for position, data in enumerate(iter(partial(file.read, ExportChunk.SIZE), b"")):
             values = {"export_id": export_id, "position": position, "data": data}
             db.session.execute(insert(ExportChunk).values(values))

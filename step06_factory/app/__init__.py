@@ -45,10 +45,6 @@ def create_app(config: str | Config | type[Config] | None = None) -> Flask:
     limiter.init_app(app)
     celery_init_app(app)
 
-    # This makes all errors JSON. errors.bp comes later, so that its show_error has the last word.
-    DescribedApi(app).register_blueprint(api.bp)
-    app.register_blueprint(api.swagger_files)
-
     app.register_blueprint(ui.bp)
     app.register_blueprint(errors.bp)
     app.register_blueprint(main.bp)
@@ -57,6 +53,8 @@ def create_app(config: str | Config | type[Config] | None = None) -> Flask:
     app.register_blueprint(auth.bp)
     app.register_blueprint(posts.bp)
     app.register_blueprint(exports.bp)
+    DescribedApi(app).register_blueprint(api.bp)
+    app.register_blueprint(api.swagger_files)
     app.register_blueprint(commands.bp)
     admin.init_app(app)
     if app.config["WECHAT_APP_ID"]:

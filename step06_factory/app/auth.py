@@ -1,9 +1,15 @@
 """Accounts and a login, with Flask-Login and Flask-WTF."""
 
 from flask import Blueprint
+from flask import current_app
 from flask import flash
+from flask import redirect
 from flask import render_template
+from flask import request
+from flask import url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_login import login_required
 from flask_login import login_user
 from flask_login import logout_user
 from sqlalchemy import select
@@ -13,6 +19,7 @@ from werkzeug.security import generate_password_hash
 from .extensions import db
 from .extensions import login_manager
 from .forms import LoginForm
+from .forms import PasswordForm
 from .forms import RegisterForm
 from .limits import limit_logins
 from .limits import limit_registrations
@@ -78,3 +85,32 @@ def logout() -> ResponseReturnValue:
     logout_user()
     flash("You are logged out.")
     return redirect_back()
+
+
+@bp.route("/account", methods=["GET", "POST"])
+@login_required
+def account() -> ResponseReturnValue:
+    """Change the current user's password."""
+    form = PasswordForm()
+    if form.validate_on_submit():
+        user = db.session.get(User, current_user.id)
+        if user.check_password(form.password.data):
+            user.set_password(form.new_password.data)
+            db.session.commit()
+            # All sessions of the user have ended, this one too: begin a new one.
+            login_user(user, remember=current_app.config["REMEMBER_COOKIE_NAME"] in request.cookies)
+            flash("Your password is changed, and all other sessions are ended.")
+            return redirect(url_for("auth.account"))
+        form.password.errors.append("This is not your password.")
+    return render_template("auth/account.html", form=form)
+
+
+@bp.post("/logout-everywhere")
+@login_required
+def logout_everywhere() -> ResponseReturnValue:
+    """Log out the current user in all browsers."""
+    current_user.end_sessions()
+    db.session.commit()
+    logout_user()
+    flash("You are logged out everywhere.")
+    return redirect(url_for("main.home"))

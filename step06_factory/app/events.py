@@ -1,4 +1,4 @@
-"""The news of an export as a stream of server-sent events."""
+"""The status of an export as a stream of server-sent events."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,21 +12,20 @@ from redis.client import PubSub
 from redis.exceptions import RedisError
 from sqlalchemy.exc import TimeoutError
 
-from .exports import describe
-from .exports import percent
+from .export_status import UNFINISHED
+from .export_status import export_to_dict
+from .export_status import percent
 from .extensions import db
 from .models import Export
 from .tasks import export_posts
 
-# Seconds without news, after which we say that we are still there. A visitor who has gone is
-# noticed only when something is sent.
+# Seconds until we send a comment if there is no event: a client that has gone is noticed only when
+# something is sent.
 KEEP_ALIVE = 3
 # Seconds between two events: a bar needs no more.
-EVENT_EVERY = 0.25
+EVENT_INTERVAL = 0.25
 
-FINAL = ("SUCCESS", "FAILURE", "REVOKED")
-
-# OpenAPI has a word of its own for streams from 3.2 on. Before, this stands for each event.
+# Before OpenAPI 3.2, which has streams, this stands for each event.
 EVENT = {
     "type": "object",
     "required": ["data"],
@@ -43,43 +42,43 @@ EVENT = {
 
 
 def watch(export_id: str) -> Iterator[str]:
-    """Yield the present state of an export, then each change, until it has ended."""
+    """Yield the status of an export as an event, then each change, until it has ended."""
     url = current_app.config["REDIS_URL"]
-    # More patience than elsewhere: nobody waits for this, and a thousand may come at once.
+    # Longer than elsewhere: no page waits for this, and a thousand clients may come at once.
     options = {"socket_connect_timeout": 5, "socket_timeout": 5}
     try:
         with (
             closing(Redis.from_url(url, **options)) as redis,
             redis.pubsub(ignore_subscribe_messages=True) as channel,
         ):
-            # First listen, then look: what happens in between is heard.
+            # First subscribe, then look: no change in between is missed.
             channel.subscribe(export_posts.backend.get_key_for_task(export_id))
-            channel.get_message(timeout=1)  # the word that it is done
+            channel.get_message(timeout=1)  # the confirmation
             yield from changes(export_id, channel)
     except RedisError:
-        # The browser connects again by itself. Until Redis is back it gets what the row says.
-        yield event(look(export_id))
+        # The browser connects again by itself. Until Redis is back it gets what the row has.
+        yield event(read_status(export_id))
     except TimeoutError:
-        return  # too many people at the database: the browser comes back in a second
+        return  # no database connection is free: the browser comes back in a second
 
 
 def changes(export_id: str, channel: PubSub) -> Iterator[str]:
     """Yield an event now, and whenever Celery publishes a new state of the task."""
-    news = look(export_id)
-    yield event(news)
-    while news and news["state"] not in FINAL and not is_stopping():
+    status = read_status(export_id)
+    yield event(status)
+    while status and status["state"] in UNFINISHED and not is_stopping():
         message = channel.get_message(timeout=KEEP_ALIVE)
         if message is None:
             yield ": still here\n\n"
-            news = look(export_id)  # a worker may have died, which nobody publishes
+            status = read_status(export_id)  # a worker may have died, which nobody publishes
         else:
-            sleep(EVENT_EVERY)
+            sleep(EVENT_INTERVAL)
             messages = [message]
             while message := channel.get_message():
                 messages.append(message)
-            news = progress(news, [json.loads(message["data"]) for message in messages])
-            news = news or look(export_id)
-        yield event(news)
+            reports = [json.loads(message["data"]) for message in messages]
+            status = add_progress(status, reports) or read_status(export_id)
+        yield event(status)
 
 
 def is_stopping() -> bool:
@@ -88,20 +87,20 @@ def is_stopping() -> bool:
     return worker is not None and not worker.alive
 
 
-def look(export_id: str) -> dict[str, Any] | None:
-    """Return the state of an export as the API tells it, None if it was deleted."""
+def read_status(export_id: str) -> dict[str, Any] | None:
+    """Return the status of an export from the database, None if it was deleted."""
     export = db.session.get(Export, export_id, populate_existing=True)
-    news = describe(export) if export else None
+    status = export_to_dict(export) if export else None
     db.session.rollback()  # a stream must not keep a connection to the database
-    return news
+    return status
 
 
-def progress(news: dict[str, Any], reports: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the news with the last report of the task, None if one of them is no mere progress."""
+def add_progress(status: dict[str, Any], reports: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the status with the last progress report, None if another report is among them."""
     if any(report["status"] != "PROGRESS" for report in reports):
         return None
     current, total = reports[-1]["result"]["current"], reports[-1]["result"]["total"]
-    return news | {
+    return status | {
         "state": "PROGRESS",
         "current": current,
         "total": total,
@@ -110,6 +109,6 @@ def progress(news: dict[str, Any], reports: list[dict[str, Any]]) -> dict[str, A
     }
 
 
-def event(news: dict[str, Any] | None) -> str:
+def event(status: dict[str, Any] | None) -> str:
     """Return one event: a line of data and an empty line. retry is in milliseconds."""
-    return f"retry: 1000\ndata: {json.dumps(news)}\n\n"
+    return f"retry: 1000\ndata: {json.dumps(status)}\n\n"

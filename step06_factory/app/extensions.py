@@ -4,6 +4,8 @@ All modules import them from here, and only ``app/__init__.py`` binds them to th
 needs to import the app, and there are no circular imports.
 """
 
+import sqlite3
+
 from celery import Celery
 from celery import Task
 from flask import Flask
@@ -14,9 +16,9 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy import MetaData
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase
-
-from . import kombu_fix  # noqa: F401
 
 
 class Base(DeclarativeBase):
@@ -32,8 +34,13 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    # On MySQL: all of Unicode, compared as SQLite compares it, however the database was created.
-    __table_args__ = {"mysql_collate": "utf8mb4_bin", "mariadb_collate": "utf8mb4_bin"}
+    __table_args__ = {
+        # MySQL: all of Unicode, compared as SQLite compares it, however the database was created.
+        "mysql_collate": "utf8mb4_bin",
+        "mariadb_collate": "utf8mb4_bin",
+        # Without it, SQLite gives the id of a deleted row to the next one.
+        "sqlite_autoincrement": True,
+    }
 
 
 db = SQLAlchemy(model_class=Base)
@@ -48,6 +55,13 @@ csrf = CSRFProtect()
 
 # It limits only the views that ask for it: see app/limits.py.
 limiter = Limiter(get_remote_address)
+
+
+@event.listens_for(Engine, "connect")
+def enforce_foreign_keys(connection: object, record: object) -> None:
+    """Let SQLite refuse a row whose foreign key points nowhere, as other databases do."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA foreign_keys = ON")
 
 
 def celery_init_app(app: Flask) -> Celery:

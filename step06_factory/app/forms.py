@@ -1,5 +1,6 @@
 """The forms: their fields and their validators."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import request
@@ -19,6 +20,7 @@ from .models import PASSWORD_MIN
 from .models import TITLE_MAX
 from .models import USERNAME_MAX
 from .names import clean_name
+from .names import clean_password
 from .names import clean_title
 from .names import is_visible
 
@@ -34,8 +36,8 @@ def unix_lines(text: str | None) -> str | None:
 
 
 def standard_name(text: str | None) -> str | None:
-    """Spell a name in the standard way."""
-    return text and clean_name(text)
+    """Spell a name in the standard way, where there is one."""
+    return text and (clean_name(text) or text)
 
 
 def standard_title(text: str | None) -> str | None:
@@ -43,10 +45,14 @@ def standard_title(text: str | None) -> str | None:
     return text and clean_title(text)
 
 
-def visible(form: FlaskForm, field: StringField) -> None:
-    """Refuse invisible characters, such as NUL or a line end."""
-    if not is_visible(field.data):
-        raise ValidationError("Please use only visible characters.")
+def visible(check: Callable[[str], object]) -> Callable[[FlaskForm, StringField], None]:
+    """Return a validator that refuses what ``check`` does not allow, such as NUL or a line end."""
+
+    def validate(form: FlaskForm, field: StringField) -> None:
+        if not check(field.data):
+            raise ValidationError("Please use only visible characters.")
+
+    return validate
 
 
 def no_nul(form: FlaskForm, field: StringField) -> None:
@@ -70,12 +76,16 @@ class RegisterForm(TextForm):
     username = StringField(
         "Name",
         filters=[standard_name],
-        validators=[InputRequired(), Length(1, USERNAME_MAX), visible],
+        validators=[InputRequired(), Length(1, USERNAME_MAX), visible(clean_name)],
         render_kw={"autocomplete": "username"},
     )
     password = PasswordField(
         f"Password ({PASSWORD_MIN} characters or more)",
-        validators=[InputRequired(), Length(PASSWORD_MIN, PASSWORD_MAX)],
+        validators=[
+            InputRequired(),
+            Length(PASSWORD_MIN, PASSWORD_MAX),
+            visible(clean_password),
+        ],
         render_kw={"autocomplete": "new-password"},
     )
 
@@ -92,13 +102,30 @@ class LoginForm(TextForm):
     remember = BooleanField("Keep me logged in on this computer")
 
 
+class PasswordForm(TextForm):
+    """A new password for an account."""
+
+    password = PasswordField(
+        "Password", validators=[InputRequired()], render_kw={"autocomplete": "current-password"}
+    )
+    new_password = PasswordField(
+        f"New password ({PASSWORD_MIN} characters or more)",
+        validators=[
+            InputRequired(),
+            Length(PASSWORD_MIN, PASSWORD_MAX),
+            visible(clean_password),
+        ],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
 class PostForm(TextForm):
     """A post."""
 
     title = StringField(
         "Title",
         filters=[standard_title],
-        validators=[InputRequired(), Length(1, TITLE_MAX), visible],
+        validators=[InputRequired(), Length(1, TITLE_MAX), visible(is_visible)],
     )
     body = TextAreaField(
         "Text (Markdown)",

@@ -2,7 +2,6 @@
 
 from datetime import UTC
 from datetime import datetime
-from datetime import timedelta
 from secrets import token_hex
 from uuid import uuid4
 
@@ -13,9 +12,7 @@ from sqlalchemy import LargeBinary
 from sqlalchemy import String
 from sqlalchemy import Text
 from sqlalchemy import false
-from sqlalchemy import or_
 from sqlalchemy import select
-from sqlalchemy import update
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped
 from sqlalchemy.orm import mapped_column
@@ -24,6 +21,7 @@ from werkzeug.security import check_password_hash
 from werkzeug.security import generate_password_hash
 
 from .extensions import db
+from .names import clean_password
 from .names import name_key
 
 # MySQL cuts off fractions of a second unless it is told to keep them.
@@ -85,12 +83,16 @@ class User(UserMixin, db.Model):
 
     def set_password(self, password: str) -> None:
         """Set a new password, which ends all sessions."""
-        self.password_hash = generate_password_hash(password)
+        self.password_hash = generate_password_hash(clean_password(password))
+        self.end_sessions()
+
+    def end_sessions(self) -> None:
+        """End all sessions of the user, in all browsers."""
         self.session_id = token_hex(16)
 
     def check_password(self, password: str) -> bool:
         """Return whether this is the user's password."""
-        return check_password_hash(self.password_hash, password)
+        return check_password_hash(self.password_hash, clean_password(password))
 
     @classmethod
     def find(cls, username: str) -> "User | None":
@@ -118,17 +120,10 @@ class Export(db.Model):
     """All posts of a user as one ZIP archive, made by the task ``export_posts``.
 
     ``id`` is a UUID as text, and the id of the task too. ``state`` is ``PENDING`` until the export
-    has ended, then for good ``SUCCESS``, ``FAILURE`` or ``REVOKED``. Until then a worker says once
-    a second that it is still at it, ``seen_at``, and how far: ``current`` of ``total`` posts. A
-    worker may die, so there may be several ``attempts``, one at a time. ``size`` is the archive's,
-    in bytes, 0 before ``SUCCESS``. ``error`` says to a person why it is a ``FAILURE``. Times are
-    in UTC.
+    ends as ``SUCCESS``, ``FAILURE`` or ``REVOKED``, and then stays. A worker may die, so there may
+    be several ``attempts``, one at a time; its last heartbeat, at ``seen_at``, stored ``current``
+    of ``total`` posts. ``size`` is the archive's, in bytes. ``error`` tells people why it failed.
     """
-
-    # Seconds without news from a worker, after which another one may try.
-    LEASE = 10
-    # A task that kills each worker that tries it must end some time.
-    MAX_ATTEMPTS = 10
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid4()))
     owner_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
@@ -145,61 +140,17 @@ class Export(db.Model):
     owner: Mapped[User] = relationship(back_populates="exports")
     chunks: Mapped[list["ExportChunk"]] = relationship(cascade="all, delete-orphan")
 
-    @classmethod
-    def begin(cls, export_id: str) -> int | None:
-        """Begin the next attempt and return its number, or None where there is nothing to begin.
-
-        That is where the export has ended, or another worker is at it. Commits.
-        """
-        given_up = or_(cls.seen_at.is_(None), cls.seen_at < now() - timedelta(seconds=cls.LEASE))
-        result = db.session.execute(
-            update(cls)
-            .where(cls.id == export_id, cls.state == "PENDING", given_up)
-            .values(attempts=cls.attempts + 1, seen_at=now(), current=0)
-        )
-        attempt = db.session.scalar(select(cls.attempts).where(cls.id == export_id))
-        db.session.commit()
-        return attempt if result.rowcount == 1 else None
-
-    @classmethod
-    def go_on(cls, export_id: str, attempt: int, current: int, total: int) -> bool:
-        """Say how far the attempt is; return False if it has to stop. Commits.
-
-        That is where the export was cancelled or deleted, or another attempt took over.
-        """
-        result = db.session.execute(
-            update(cls)
-            .where(cls.id == export_id, cls.state == "PENDING", cls.attempts == attempt)
-            .values(seen_at=now(), current=current, total=total)
-        )
-        db.session.commit()
-        return result.rowcount == 1
-
-    @classmethod
-    def finish(cls, export_id: str, state: str, **values: object) -> bool:
-        """End an export in this state, or return False where it has ended already.
-
-        Cancel and finish may come at the same moment: the database lets one of them through. The
-        caller commits.
-        """
-        result = db.session.execute(
-            update(cls)
-            .where(cls.id == export_id, cls.state == "PENDING")
-            .values(state=state, finished_at=now(), **values)
-        )
-        return result.rowcount == 1
-
 
 class ExportChunk(db.Model):
-    """A piece of an export's archive: ``data`` of ``SIZE`` bytes, the last one of fewer.
+    """A piece of an export's archive: ``SIZE`` bytes, the last one fewer; ``position`` is from 0.
 
-    Pieces, since a whole archive would not fit into one packet to MySQL, nor into memory. In the
-    database, since worker and web may run on different machines. ``position`` counts from 0.
+    Pieces, since MySQL and memory would be too small for a large archive. In the database, since
+    worker and web may run on different machines.
     """
 
     SIZE = 2**20
 
     export_id: Mapped[str] = mapped_column(ForeignKey("export.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    # Loaded only where it is asked for: who deletes an export need not read its archive.
+    # Not loaded with the rest of the row: an export can be deleted without reading its archive.
     data: Mapped[bytes] = mapped_column(Blob, deferred=True)

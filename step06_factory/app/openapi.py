@@ -1,145 +1,78 @@
-"""What the description of the API says beside its routes: who may call them, errors, examples."""
+"""What the description of the API has beside its routes: the login, the errors, an example."""
 
-from copy import deepcopy
 from typing import Any
 
 from flask import Flask
 from flask_smorest import Api
 from marshmallow import Schema
 from marshmallow import fields
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.wrappers import Response
 
-# What goes into the description as it is.
-SPEC = {
-    "info": {
-        "description": "What the page of exports does, for programs. Each request needs the cookie "
-        "that the login sets; POST and DELETE need the CSRF token too. “Try it out” sends both by "
-        "itself, once you have logged in."
-    },
-    "tags": [{"name": "exports", "description": "All posts of a user as one ZIP file."}],
-    # What every request needs.
-    "security": [{"session": []}],
-    "components": {
-        "securitySchemes": {
-            "session": {
-                "type": "apiKey",
-                "in": "cookie",
-                "name": "session",
-                "description": "The cookie that `POST /auth/login` sets.",
-            },
-            "csrf": {
-                "type": "apiKey",
-                "in": "header",
-                "name": "X-CSRFToken",
-                "description": 'The content of `<meta name="csrf-token">` on every page.',
-            },
-        }
-    },
-}
+from .errors import show_error
 
-# What a request that changes something needs.
+HOW_TO_LOG_IN = (
+    "Each request needs the cookie that `POST /auth/login` sets. POST and DELETE also need the "
+    'content of `<meta name="csrf-token">`, which every page has, in the header `X-CSRFToken`.'
+)
 TOKEN_TOO = [{"session": [], "csrf": []}]
 
-LOCATION = {
-    "description": "Where to ask how far it is.",
-    "required": True,
-    "schema": {"type": "string", "format": "uri-reference"},
-}
-DISPOSITION = {
-    "description": "The name of the file.",
-    "required": True,
-    "schema": {"type": "string", "example": 'attachment; filename="study-log-2026-03-01.zip"'},
-}
-
-STATES = {
-    "PENDING": "no worker has it yet",
-    "STARTED": "a worker has begun",
-    "PROGRESS": "`current` of `total` posts are done",
-    "SUCCESS": "finished, the archive is ready",
-    "FAILURE": "failed, the message says why",
-    "REVOKED": "cancelled",
-}
-
-WAITING = {
+EXPORT = {
     "id": "6f1c9a52-3c0e-4b8e-9d55-0f3a1c2b7e64",
-    "state": "PENDING",
-    "current": 0,
-    "total": 0,
-    "percent": 0,
-    "message": "Waiting for a worker.",
-    "created_at": "2026-03-01T09:30:00.123456Z",
-    "archive_url": None,
-}
-RUNNING = WAITING | {
     "state": "PROGRESS",
     "current": 812,
     "total": 5000,
     "percent": 16,
     "message": "812 of 5,000 posts.",
+    "created_at": "2026-03-01T09:30:00.123456Z",
+    "archive_url": None,
 }
-FINISHED = {
-    "id": "0d2b7c1e-95a4-4f43-8a6b-51e7a9c3d208",
-    "state": "SUCCESS",
-    "current": 5000,
-    "total": 5000,
-    "percent": 100,
-    "message": "Finished: 5,000 posts, 4.9 MB.",
-    "created_at": "2026-02-28T17:05:42.000123Z",
-    "archive_url": "/api/exports/0d2b7c1e-95a4-4f43-8a6b-51e7a9c3d208/archive",
-}
-CANCELLED = RUNNING | {"state": "REVOKED", "message": "Cancelled."}
-EXAMPLES = {
-    example["state"]: {"value": example} for example in (WAITING, RUNNING, FINISHED, CANCELLED)
-}
-
-# When an error comes.
 ERRORS = {
     400: "The CSRF token is missing or wrong.",
-    401: "Nobody is logged in.",
-    404: "There is no such export, or it is not yours.",
+    401: "The client is not logged in.",
+    404: "There is no such export, or it is another user's.",
     409: "There is no archive, or not yet.",
     413: "The body is too large. None is needed.",
-    429: "Too many exports are under way.",
-    500: "We made a mistake.",
+    429: "The user has too many unfinished exports.",
+    500: "The server made a mistake.",
     503: "Database or Redis do not answer.",
-}
-# What its message may be.
-MESSAGES = {
-    400: "The CSRF token is missing.",
-    401: "Please log in first.",
-    404: "You have no export with this id.",
-    409: "This export has no archive, or not yet.",
-    413: "The data value transmitted exceeds the capacity limit.",
-    429: "You have 3 exports under way. Please wait for one of them.",
-    500: "The server encountered an internal error and was unable to complete your request.",
-    503: "Exports cannot start right now. Please try again in a minute.",
 }
 
 
 class ErrorSchema(Schema):
-    """An error, the way show_error in main.py writes it."""
+    """An error, the way show_error writes it."""
 
     code = fields.Integer(required=True)
-    status = fields.String(required=True, metadata={"description": "The name of the code."})
+    status = fields.String(required=True)
     message = fields.String(required=True, metadata={"description": "What is wrong, in words."})
 
 
-def describe_error(code: int) -> dict[str, Any]:
-    """Return what the description says of an error: when it comes, its form, an example."""
-    example = {"code": code, "status": HTTP_STATUS_CODES[code], "message": MESSAGES[code]}
+def error_doc(code: int) -> dict[str, Any]:
+    """Return the documentation of an error: when it comes, its form, an example."""
+    example = {"code": code, "status": HTTP_STATUS_CODES[code], "message": ERRORS[code]}
     return {"description": ERRORS[code], "schema": ErrorSchema, "example": example}
 
 
 class DescribedApi(Api):
-    """flask-smorest's Api with our text, and with nothing described that is not so."""
+    """flask-smorest's Api with our errors, and with nothing described that is not there."""
 
     ERROR_SCHEMA = ErrorSchema
-    # Each route names its errors: no other may come.
-    DEFAULT_ERROR_RESPONSE_NAME = None
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each route names its errors: no other may come
 
     def init_app(self, app: Flask, **options: Any) -> None:
         """Bind to the app."""
-        # A copy, since apispec writes into what it gets.
-        super().init_app(app, spec_kwargs=deepcopy(SPEC), **options)
+        cookie = {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
+        header = {"type": "apiKey", "in": "header", "name": "X-CSRFToken"}
+        spec = {
+            "info": {"description": HOW_TO_LOG_IN},
+            "security": [{"session": []}],
+            "components": {"securitySchemes": {"session": cookie, "csrf": header}},
+        }
+        super().init_app(app, spec_kwargs=spec, **options)
         # It describes how a list is cut into pages, and none of our lists is.
         self.spec.components.schemas.pop("PaginationMetadata", None)
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """Show an error as the rest of the app does; flask-smorest would make all of them JSON."""
+        return show_error(error)

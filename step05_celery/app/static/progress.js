@@ -1,28 +1,28 @@
-// Keeps the bars on the page of exports moving. Without it the page works too: reload to see more.
+// Keep the bars on the page of exports moving. The page also works without: reload to see more.
 
 const FINAL = ["SUCCESS", "FAILURE", "REVOKED"];
 const POLL_EVERY = 500; // milliseconds
 const WAITING = "Waiting for the server.";
 
-// Write the news of an export into its article.
-function show(article, news) {
+// Show the status of an export in its article.
+function show(article, status) {
   const bar = article.querySelector("progress");
-  const quarter = Math.floor(news.percent / 25);
-  if (news.state !== article.dataset.state || quarter !== Math.floor(bar.value / 25)) {
-    // Read aloud by screen readers: not each number, that would be too much.
-    document.getElementById("news").textContent = news.message;
+  const quarter = Math.floor(status.percent / 25);
+  if (status.state !== article.dataset.state || quarter !== Math.floor(bar.value / 25)) {
+    // Screen readers read this aloud: not each number, that would be too much.
+    document.getElementById("status").textContent = status.message;
   }
-  // What is known while Redis is away is a second old: the bar would jump back.
-  if (!news.message.startsWith(WAITING)) bar.value = news.percent;
-  article.dataset.state = news.state;
-  article.querySelector(".text").textContent = news.message;
-  article.querySelector(".again").hidden = news.state !== "FAILURE";
-  if (news.archive_url) {
+  // Without Redis the status is a second old, and the bar would jump back.
+  if (!status.message.startsWith(WAITING)) bar.value = status.percent;
+  article.dataset.state = status.state;
+  article.querySelector(".text").textContent = status.message;
+  article.querySelector(".again").hidden = status.state !== "FAILURE";
+  if (status.archive_url) {
     const link = article.querySelector(".archive");
-    link.href = news.archive_url;
+    link.href = status.archive_url;
     link.hidden = false;
   }
-  if (FINAL.includes(news.state)) {
+  if (FINAL.includes(status.state)) {
     article.querySelector(".remove button").textContent = "Delete";
   }
 }
@@ -31,7 +31,7 @@ function showWaiting(article) {
   article.querySelector(".text").textContent = WAITING;
 }
 
-// Ask again and again, until the export has ended.
+// Ask until the export has ended.
 async function poll(article) {
   while (!FINAL.includes(article.dataset.state)) {
     await new Promise((resolve) => setTimeout(resolve, POLL_EVERY));
@@ -41,7 +41,7 @@ async function poll(article) {
       else if (response.status < 500) return; // deleted in another window, or logged out
       else showWaiting(article);
     } catch {
-      showWaiting(article); // it may be back at the next try
+      showWaiting(article); // it may answer the next time
     }
   }
 }

@@ -8,7 +8,11 @@ revision = "0001"
 down_revision = None
 
 timestamp = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-collate = {"mysql_collate": "utf8mb4_bin", "mariadb_collate": "utf8mb4_bin"}
+options = {
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_collate": "utf8mb4_bin",
+    "sqlite_autoincrement": True,
+}
 
 
 def upgrade():
@@ -23,7 +27,7 @@ def upgrade():
         sa.PrimaryKeyConstraint("id", name="pk_user"),
         sa.UniqueConstraint("name_key", name="uq_user_name_key"),
         sa.UniqueConstraint("session_id", name="uq_user_session_id"),
-        **collate,
+        **options,
     )
     op.create_table(
         "post",
@@ -34,7 +38,7 @@ def upgrade():
         sa.Column("author_id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["author_id"], ["user.id"], name="fk_post_author_id_user"),
         sa.PrimaryKeyConstraint("id", name="pk_post"),
-        **collate,
+        **options,
     )
     op.create_index("ix_post_author_id", "post", ["author_id"])
 
