@@ -73,7 +73,7 @@ def check_other_pages(person: Author) -> None:
 
 @pytest.mark.usefixtures("redis_is")
 def test_without_redis_an_export_is_refused_with_503(lab, small):
-    """Without Redis an export is refused with 503, other pages work, and nothing needs a restart."""
+    """Without Redis an export is refused with 503, other pages work, and none needs a restart."""
     program = lab.redis.command[0]
     worker = lab.start_worker()
     injected("Redis ends: connections are refused")
