@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from flask import Blueprint
 from flask import Flask
-from flask.sansio.blueprints import BlueprintSetupState
 from flask import Response
 from flask import session
+from flask.sansio.blueprints import BlueprintSetupState
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
