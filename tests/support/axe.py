@@ -24,9 +24,10 @@ const scrolledOut = (node) => node.any.some(({data, relatedNodes}) =>
     && relatedNodes.every((other) => other.html.startsWith("<pre")));
 const brief = (rules) => rules.map((rule) => ({
     id: rule.id, help: rule.help,
-    nodes: rule.nodes.filter((node) => !scrolledOut(node)).map((node) => `${node.html.slice(0, 120)}: ${
-        [...node.any, ...node.all, ...node.none].map((check) => check.message).join("; ")
-    }`),
+    nodes: rule.nodes.filter((node) => !scrolledOut(node)).map((node) => {
+        const checks = [...node.any, ...node.all, ...node.none];
+        return `${node.html.slice(0, 120)}: ${checks.map((check) => check.message).join("; ")}`;
+    }),
 }));
 axe.run(document, options).then(
     (found) => done({

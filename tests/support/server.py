@@ -153,7 +153,7 @@ class Server:
     def forget_logs(self) -> None:
         """Take what is in the logs so far as expected."""
         for log in self._logs():
-            log.news()
+            log.unread()
 
     def _logs(self) -> list[Log]:
         return [self.web_log, *(worker.log for worker in self.workers if self.checks_workers)]
@@ -161,7 +161,7 @@ class Server:
     def check_logs(self) -> None:
         """Fail if the step wrote a traceback or a deprecation since the last check."""
         for log in self._logs():
-            text = AT_THE_END.sub("", log.news())
+            text = AT_THE_END.sub("", log.unread())
             if trouble := TROUBLE.search(text):
                 text = text[trouble.start() :]
                 last = LAST_LINE_OF_TROUBLE.search(text)
