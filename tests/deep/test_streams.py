@@ -96,9 +96,7 @@ def test_the_stream_shows_an_export_from_start_to_end(lab, people):
     export = people[0].export()
     story = list(events(export))
     statuses = [event.status for event in story if event.status]
-    seen(
-        f"{len(statuses)} events, the first after {story[0].after:.2f} s, the last is {statuses[-1]}"
-    )
+    seen(f"{len(statuses)} events, the first after {story[0].after:.2f} s, the last {statuses[-1]}")
     assert story[0].after < 1, f"the present state came after {story[0].after:.1f} s only"
     for answer in statuses:
         assert set(answer) == KEYS, f"another shape than that of GET {export.path}: {answer}"
