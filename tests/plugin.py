@@ -21,10 +21,10 @@ from tests.support.project import Project
 
 # The order of the course; the folder deep comes last.
 ORDER = (
-    *("repo", "libraries", "notes", "learn"),
+    *("repo", "notes", "learn"),
     *("pages", "accounts", "sessions", "redirects", "posts", "names", "unicode", "bad_input"),
-    *("csrf", "migrations", "database", "admin", "exports", "api", "factory", "settings"),
-    *("wechat", "production"),
+    *("csrf", "migrations", "database", "admin", "exports", "api", "libraries"),
+    *("factory", "settings", "wechat", "production"),
     *("browser", "accessibility", "suite"),
 )
 
