@@ -11,6 +11,7 @@ from . import commands
 from . import exports
 from . import main
 from . import posts
+from . import worker
 from .extensions import celery_init_app
 from .extensions import csrf
 from .extensions import db
@@ -26,6 +27,7 @@ migrate.init_app(app, db)
 login_manager.init_app(app)
 csrf.init_app(app)
 celery_app = celery_init_app(app)
+worker.init_app(app)
 
 app.register_blueprint(ui.bp)
 app.register_blueprint(main.bp)

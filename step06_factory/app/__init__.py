@@ -18,6 +18,7 @@ from . import main
 from . import posts
 from . import security
 from . import wechat
+from . import worker
 from .extensions import celery_init_app
 from .extensions import csrf
 from .extensions import db
@@ -40,6 +41,7 @@ def create_app(config: str | type[Config] | None = None) -> Flask:
     csrf.init_app(app)
     limiter.init_app(app)
     celery_init_app(app)
+    worker.init_app(app)
 
     app.register_blueprint(ui.bp)
     app.register_blueprint(main.bp)
