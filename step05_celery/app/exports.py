@@ -27,7 +27,7 @@ from .models import ExportChunk
 from .models import User
 from .tasks import REDIS_ERRORS
 from .tasks import export_posts
-from .tasks import resend_lost
+from .tasks import resend
 
 bp = Blueprint("exports", __name__, url_prefix="/exports")
 
@@ -61,14 +61,14 @@ def start_export() -> Export:
 
 def my_exports() -> list[Export]:
     """Return the current user's exports, newest first."""
-    resend_lost(Export.owner_id == current_user.id)
+    resend(leases.take_lost(Export.owner_id == current_user.id))
     query = select(Export).where(Export.owner_id == current_user.id)
     return list(db.session.scalars(query.order_by(Export.created_at.desc())))
 
 
 def find_my_export(export_id: str) -> Export:
     """Return one of the current user's exports, or end in a 404."""
-    resend_lost(Export.id == export_id, Export.owner_id == current_user.id)
+    resend(leases.take_lost(Export.id == export_id, Export.owner_id == current_user.id))
     export = db.session.get(Export, export_id)
     # 404 for the exports of others too: a 403 would tell that there is one.
     if export is None or export.owner_id != current_user.id:

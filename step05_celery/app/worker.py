@@ -6,13 +6,15 @@ from typing import Any
 from celery.signals import celeryd_init
 from celery.signals import worker_ready
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import kombu_fix  # noqa: F401
 from .extensions import db
 from .leases import RETRY_DELAY
+from .models import Export
 from .task_queue import queue_name
-from .tasks import resend_lost
+from .tasks import resend
 
 
 def init_app(app: Flask) -> None:
@@ -28,7 +30,7 @@ def init_app(app: Flask) -> None:
     @worker_ready.connect(weak=False)
     def send_lost_tasks(**_: object) -> None:
         with app.app_context():
-            resend_lost(pause=False)
+            resend(db.session.scalars(select(Export.id).where(Export.state == "PENDING")).all())
             db.engine.dispose()
 
 

@@ -102,18 +102,17 @@ def finish(export_id: str, state: str, **values: object) -> bool:
     return result.rowcount == 1
 
 
-def take_lost(*conditions: ColumnElement[bool], pause: bool) -> list[str]:
-    """Return the ids of exports without a lease, whose tasks may be lost. Commits.
+def take_lost(*conditions: ColumnElement[bool]) -> list[str]:
+    """Return the ids of exports without a lease whose tasks are to be sent again. Commits.
 
-    With a pause, each comes after 5, 10, 20, 40 … seconds: its task may only wait in a long queue.
+    Each comes after 5, 10, 20, 40 … seconds: its task may be lost, or wait in a long queue.
     """
     now = database_time()
     query = select(Export.id, Export.created_at, Export.sent_at)
     query = query.where(Export.state == "PENDING", has_no_lease(now), *conditions)
     lost = []
     for export_id, created_at, sent_at in db.session.execute(query).all():
-        wait = max(timedelta(seconds=PICKUP_TIMEOUT), sent_at - created_at)
-        if not pause or abs(now - sent_at) >= wait:
+        if abs(now - sent_at) >= max(timedelta(seconds=PICKUP_TIMEOUT), sent_at - created_at):
             result = db.session.execute(
                 update(Export)
                 .where(Export.id == export_id, Export.sent_at == sent_at)

@@ -1,5 +1,6 @@
 """The task that the worker runs, and how it reports its progress."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from os import SEEK_END
@@ -14,7 +15,6 @@ from celery.exceptions import Ignore
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
-from sqlalchemy import ColumnElement
 from sqlalchemy import func
 from sqlalchemy import insert
 from sqlalchemy import select
@@ -84,10 +84,10 @@ def try_later(task: Task, export_id: str) -> NoReturn:
     raise Ignore
 
 
-def resend_lost(*conditions: ColumnElement[bool], pause: bool = True) -> None:
-    """Send the tasks again that Redis may have lost. It does no harm if it has not."""
+def resend(export_ids: Iterable[str]) -> None:
+    """Send tasks again that Redis may have lost. It does no harm if it has not."""
     try:
-        for export_id in leases.take_lost(*conditions, pause=pause):
+        for export_id in export_ids:
             export_posts.apply_async([export_id], task_id=export_id)
     except REDIS_ERRORS as error:
         logger.error("Redis does not answer: %s", error)

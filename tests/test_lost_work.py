@@ -1,0 +1,265 @@
+"""Work that could be lost or stuck: foreign tasks, lost tasks, a database away, a wrong clock."""
+
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from common.steps import STEPS
+from tests.conftest import running
+from tests.support.faults import Author
+from tests.support.faults import Export
+from tests.support.faults import Lab
+from tests.support.faults import injected
+from tests.support.faults import seen
+from tests.support.mariadb import MariaDB
+from tests.support.processes import Process
+from tests.support.processes import wait_until
+
+pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.slow]
+
+# How many exports somebody may have under way, and how many are asked for at the same moment.
+LIMIT = 3
+AT_ONCE = 12
+# Seconds until an export goes on whose worker has died, or whose task is lost.
+RECOVERY = 30
+
+# Put on the path of a process, this sets its clock an hour ahead for all that Python asks it.
+AN_HOUR_AHEAD = """
+import datetime
+import time
+
+HOUR = 3600
+
+class Ahead(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(seconds=HOUR)
+
+datetime.datetime = Ahead
+"""
+
+
+@pytest.fixture(scope="module")
+def own_mariadb() -> Iterator[MariaDB]:
+    """A server that a test may stop."""
+    server = MariaDB()
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def lab(request, step, source) -> Iterator[Lab]:
+    lab = Lab(step, source)
+    if request.param == "mariadb":
+        mariadb = request.getfixturevalue("own_mariadb")
+        lab.project.env["DATABASE_URL"] = mariadb.new_database()
+    elif lab.project.is_mysql:
+        pytest.skip("with --mysql there is no SQLite")
+    yield from running(lab)
+
+
+@pytest.fixture(scope="module")
+def many(lab: Lab) -> Author:
+    return lab.authors(1500)[0]
+
+
+@pytest.fixture(scope="module")
+def few(lab: Lab) -> Author:
+    return lab.authors(20)[0]
+
+
+@pytest.fixture(autouse=True)
+def no_page_fails(lab: Lab) -> Iterator[None]:
+    yield
+    for person in lab.people():
+        for export in person.get("/api/exports").json():
+            person.api("DELETE", f"/api/exports/{export['id']}")
+    lab.dismiss_all()
+    lab.check_logs()
+
+
+def state_of(export: Export) -> str:
+    """Return what the row says, which needs nobody who looks at the page."""
+    return export.row()["state"]
+
+
+# A crowd at the limit
+
+
+def test_the_database_decides_who_is_within_the_limit(lab, few):
+    people = [few.again() for _ in range(AT_ONCE)]
+    for person in people:
+        person.get("/exports/")
+    start_now = threading.Barrier(AT_ONCE)
+
+    def start(person: Author) -> int:
+        token = person.get("/exports/").csrf_token
+        start_now.wait()
+        return person.request("POST", "/api/exports", headers={"X-CSRFToken": token}).status
+
+    injected(f"{AT_ONCE} exports are asked for at the same moment")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = Counter(pool.map(start, people))
+    seen(answers)
+    assert answers == {202: LIMIT, 429: AT_ONCE - LIMIT}, f"{LIMIT} should pass: {answers}"
+    for person in people:
+        person.close()
+
+
+# Tasks of others, and tasks that are lost
+
+
+def test_the_tasks_of_another_database_are_left_alone(lab, few):
+    other = Lab(STEPS[4], STEPS[4].path)
+    other.start_redis = lambda: None
+    other.redis_port = lab.redis_port
+    other.project.env["REDIS_URL"] = lab.project.env["REDIS_URL"]
+    for _ in running(other):
+        injected(f"{other.step.folder} on the same Redis, with a worker; ours has none yet")
+        other.hire(concurrency=2)
+        stranger = other.authors(20)[0]
+        exports = [few.export() for _ in range(LIMIT)] + [stranger.export() for _ in range(LIMIT)]
+        for export in exports[LIMIT:]:
+            export.until_end(seconds=RECOVERY)
+        other.hire()  # what a worker does when it starts
+        for export in exports[:LIMIT]:
+            assert export.look()["state"] == "PENDING", f"who did it? {export.last}"
+            assert not any(export.id in w.output for w in other.workers), "another app's worker"
+        injected("a worker of ours")
+        lab.hire()
+        for export in exports[:LIMIT]:
+            export.until_end(seconds=RECOVERY)
+            export.check_archive()
+
+
+def test_a_worker_takes_up_what_redis_has_lost_though_nobody_looks(lab, few):
+    exports = [few.export() for _ in range(LIMIT)]
+    injected("Redis loses all that waits, and then a worker starts")
+    lab.redis.kill()
+    lab.start_redis()
+    lab.hire()
+    for export in exports:
+        wait_until(lambda export=export: state_of(export) == "SUCCESS", "its row says SUCCESS")
+        export.check_archive()
+
+
+def test_power_is_cut_in_the_middle_and_nobody_looks(lab, many):
+    export = many.export()
+    worker = lab.hire()
+    export.until_half_way(0.1)
+    injected("worker and Redis are killed at once, and both come back at once, without data")
+    worker.kill()
+    lab.redis.kill()
+    lab.start_redis()
+    lab.hire()
+    wait_until(lambda: state_of(export) == "SUCCESS", "its row says SUCCESS", seconds=RECOVERY)
+    export.check_archive()
+
+
+def test_a_lost_task_is_sent_again_by_looking(lab, many, few):
+    lab.hire()
+    long = many.export().wait(lambda a: a["current"], "it begins")
+    short = few.export()
+    injected("the only worker is busy, and Redis loses the task that waits")
+    with lab.redis_client() as client:
+        client.flushall()
+    short.until_end(seconds=2 * RECOVERY)
+    short.check_archive()
+    long.until_end()
+
+
+def test_a_task_that_only_waits_does_not_fill_the_queue(lab, few):
+    injected("no worker runs, and somebody looks all the time")
+    export = few.export()
+    until = time.monotonic() + 12
+    while time.monotonic() < until:
+        export.look()
+        few.get("/exports/")
+    waiting = sum(lab.queued().values())
+    seen(f"{waiting} tasks wait after 12 s")
+    assert 2 <= waiting <= 3, f"sent after 0, 5 and 10 s, it should be there 3 times: {waiting}"
+    lab.hire()
+    export.until_end(seconds=RECOVERY)
+    export.check_archive()
+
+
+# The database is away
+
+
+def away(lab: Lab, request: pytest.FixtureRequest, seconds: float) -> None:
+    """Let the database answer nobody for some seconds."""
+    injected(f"the database is locked or away for {seconds:g} s")
+    if lab.project.is_mysql:
+        server = request.getfixturevalue("own_mariadb")
+        server.stop()
+        time.sleep(seconds)
+        server.start()
+        return
+    with closing(sqlite3.connect(lab.project.database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA busy_timeout = 5000")
+        connection.execute("BEGIN EXCLUSIVE")
+        time.sleep(seconds)
+        connection.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("seconds", [2, 12, 20])
+@pytest.mark.parametrize("when", ["before it begins", "in the middle"])
+def test_the_database_is_away_for_seconds(request, lab, many, when, seconds):
+    worker = lab.hire()
+    exports = [many.export() for _ in range(LIMIT)]
+    if when == "in the middle":
+        exports[0].wait(lambda a: a["current"], "it begins")
+    away(lab, request, seconds)
+    lab.forget_logs()  # what the web has to say of it
+    for export in exports:
+        export.until_end(seconds=2 * RECOVERY)
+        assert state_of(export) == "SUCCESS", f"page and row differ: {export.last}, {export.row()}"
+        export.check_archive()
+    assert worker.running, "the worker did not outlive it"
+    again = many.export()
+    assert again.look()["state"] in ("PENDING", "STARTED", "PROGRESS"), "the account is blocked"
+
+
+# Clocks
+
+
+def test_a_heartbeat_of_the_future_holds_nobody_up(lab, many):
+    export = many.export()
+    worker = lab.hire()
+    export.until_half_way(0.1)
+    worker.kill()
+    injected("the last heartbeat is of a clock that was an hour ahead")
+    ahead = "datetime('now', '+1 hour')"
+    if lab.project.is_mysql:
+        ahead = "UTC_TIMESTAMP(6) + INTERVAL 1 HOUR"
+    lab.project.change(f"UPDATE export SET seen_at = {ahead} WHERE id = :id", id=export.id)
+    lab.hire()
+    export.until_end(seconds=RECOVERY)
+    export.check_archive()
+
+
+def test_the_clock_of_a_worker_is_an_hour_ahead(lab, many):
+    folder = lab.project.base / "clock"
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(AN_HOUR_AHEAD)
+    path = lab.project.env["PYTHONPATH"]
+    export = many.export()
+    try:
+        lab.project.env["PYTHONPATH"] = f"{folder}:{path}"
+        worker: Process = lab.hire()
+    finally:
+        lab.project.env["PYTHONPATH"] = path
+    export.until_half_way(0.1)
+    injected("a worker whose clock is an hour ahead is killed")
+    worker.kill()
+    lab.hire()
+    export.until_end(seconds=RECOVERY)
+    export.check_archive()
