@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Study Log's one command: `python3 learn.py` shows the steps and what to type next.
 
-This file only checks the Python that runs it. It keeps to syntax that every old Python can
-read, so that an old one answers with a sentence instead of a SyntaxError.
+This file only checks the Python that runs it. It uses only syntax that old versions of Python can
+read, so that they print a sentence instead of a SyntaxError.
 """
 # ruff: noqa: UP031, UP036
 

@@ -1,1 +1,1 @@
-"""What every step shares and no lesson teaches."""
+"""Code that all steps share and no lesson teaches."""

@@ -1,4 +1,4 @@
-"""`learn.py bench`: the figures of this repo, measured here and now, in copies of the steps."""
+"""`learn.py bench`: the figures of this repo, measured on this machine, in copies of the steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import contextmanager
-from contextlib import suppress
 from datetime import date
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -33,7 +32,7 @@ from urllib.request import build_opener
 import click
 
 from . import stack
-from .run import no_embedded_redis
+from .processes import Group
 from .steps import STEPS
 from .steps import Step
 
@@ -43,16 +42,16 @@ PASSWORD = "only for a while"
 Row = tuple[str, str]
 
 # Runs the task of the last step once for each argument, USER:report or USER:quiet. Prints a line
-# for each run: the seconds, and the most memory that this process has ever had.
+# for each run: the seconds, and the peak memory of this process.
 RUN_TASK = """
 import json, resource, sys, time
 from celery_worker import flask_app
 from app import tasks
 from app.extensions import db
 from app.models import Export, User
-every = tasks.REPORT_EVERY
+every = tasks.REPORT_INTERVAL
 for name, mode in (argument.split(":") for argument in sys.argv[1:]):
-    tasks.REPORT_EVERY = every if mode == "report" else float("inf")
+    tasks.REPORT_INTERVAL = every if mode == "report" else float("inf")
     with flask_app.app_context():
         export = Export(owner_id=User.find(name).id)
         db.session.add(export)
@@ -65,40 +64,41 @@ for name, mode in (argument.split(":") for argument in sys.argv[1:]):
 """
 
 
-class Lab:
-    """A copy of a step, and its processes; made by `lab`."""
+class StepCopy:
+    """A copy of a step, and its processes; made by `copy_of`."""
 
     def __init__(self, base: Path, step: Step, leave: ExitStack) -> None:
         self.base, self.folder, self.worker_app = base, base / step.folder, step.worker or ""
         shutil.copytree(step.path, self.folder, ignore=shutil.ignore_patterns("instance"))
-        self.port, self.redis_port = _free_port(), _free_port()
+        self.port, self.redis_port = stack.free_port(), stack.free_port()
         self.redis_url = f"redis://{stack.HOST}:{self.redis_port}/0"
         self.env = stack.environment(TMPDIR=str(base), REDIS_URL=self.redis_url)
-        for name in ("APP_CONFIG", "DATABASE_URL"):  # a learner's own data is not ours to fill
+        for name in ("APP_CONFIG", "DATABASE_URL"):  # never write into a learner's own data
             self.env.pop(name, None)
         self._leave = leave
+        self._group = self.group()
 
-    def start(self, argv: list[str], output: int | None = None) -> subprocess.Popen[bytes]:
-        """Start a process in the folder, in a group of its own, which is killed at the end."""
+    def group(self) -> Group:
+        """Return a new group of processes, which is killed at the end."""
+        group = Group()
+        self._leave.callback(group.kill)
+        return group
+
+    def start(
+        self, argv: list[str], output: int | None = None, group: Group | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process in the folder."""
         with (self.base / "log").open("ab") as log:
-            process = subprocess.Popen(
-                argv,
-                cwd=self.folder,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=output or log,
-                stderr=log,
-                start_new_session=True,
+            return (group or self._group).start(
+                argv, cwd=self.folder, env=self.env, stdout=output or log, stderr=log
             )
-        self._leave.callback(kill, process)
-        return process
 
     def wait(self, condition: Callable[[], object], what: str) -> float:
         """Wait for something and return the seconds that it took."""
         began = time.monotonic()
         while not condition():
             if time.monotonic() > began + 120:
-                raise self.failure(f"Waited two minutes in vain: {what}.")
+                raise self.failure(f"Gave up after two minutes: {what}.")
             time.sleep(0.02)
         return time.monotonic() - began
 
@@ -111,22 +111,24 @@ class Lab:
         """Start the embedded Redis."""
         try:
             process = self.start(stack.redis_command(self.redis_port, self.base))
-        except LookupError:
-            raise click.ClickException(no_embedded_redis()) from None
+        except LookupError as error:
+            raise click.ClickException(str(error)) from None
         self.wait(lambda: stack.redis_answers(self.redis_url), "Redis answers")
         return process
 
-    def worker(self) -> subprocess.Popen[bytes]:
-        """Start the step's worker."""
-        return self.start(stack.worker_command(self.worker_app).argv)
+    def worker(self) -> Group:
+        """Start the step's worker, with its child processes in a group of its own."""
+        group = self.group()
+        self.start(stack.worker_command(self.worker_app).argv, group=group)
+        return group
 
     def web(self, *argv: str) -> float:
         """Start `flask run`, or what is given; return the seconds until its page is there."""
         self.start(list(argv) or stack.web_command(self.port).argv)
-        return self.wait(lambda: Visitor(self.port).ask("/")[0] == 200, "the page is there")
+        return self.wait(lambda: Client(self.port).ask("/")[0] == 200, "the page is there")
 
-    def people(self, **posts: int) -> None:
-        """Make the database, with these people and so many posts of each."""
+    def seed(self, **posts: int) -> None:
+        """Create the database with these users, and so many posts of each."""
         argvs = [stack.migrate_command().argv]
         for name, number in posts.items():
             _say(f"writing {number:,} posts")
@@ -137,7 +139,7 @@ class Lab:
                 raise self.failure(f"This failed in a copy of the step: {' '.join(argv[2:])}")
 
     def run_task(self, *runs: str) -> Iterator[tuple[float, int]]:
-        """Run the task in a process of its own; yield the seconds and the memory of each run."""
+        """Run the task in its own process; yield the seconds and the memory of each run."""
         output = self.start([sys.executable, "-c", RUN_TASK, *runs], subprocess.PIPE).stdout
         assert output
         with output:
@@ -150,23 +152,15 @@ class Lab:
 
 
 @contextmanager
-def lab(step: Step) -> Iterator[Lab]:
+def copy_of(step: Step) -> Iterator[StepCopy]:
     """Copy a step into a temporary folder; at the end nothing is left of it or its processes."""
     with ExitStack() as leave:
         folder = tempfile.TemporaryDirectory(prefix="study log ", ignore_cleanup_errors=True)
-        yield Lab(Path(leave.enter_context(folder)), step, leave)
+        yield StepCopy(Path(leave.enter_context(folder)), step, leave)
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and its children."""
-    if sys.platform != "win32":
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-class Visitor:
-    """Somebody with a browser, who may have an account."""
+class Client:
+    """A client with cookies, logged in if it has a name."""
 
     def __init__(self, port: int, name: str = "") -> None:
         self.url, self.cookies, self.token = f"http://{stack.HOST}:{port}", CookieJar(), ""
@@ -180,7 +174,7 @@ class Visitor:
         self.token = re.findall(r'csrf-token" content="(.+?)"', self.ask("/auth/login")[1])[0]
 
     def ask(self, path: str, data: dict[str, str] | None = None) -> tuple[int, str]:
-        """Return the status and the text of the answer; with data it is a POST. 0: no answer."""
+        """Send a GET, or a POST with ``data``; return status and text. Status 0: no response."""
         body = None if data is None else urlencode(data).encode()
         answer: Any
         try:
@@ -203,22 +197,22 @@ class Visitor:
 
 
 def start() -> Iterator[Row]:
-    """From the command to the page of step 1."""
+    """Time from the command to the page of step 1."""
     seconds = []
     for number in (1, 2, 3):
         _say(f"start {number} of 3")
-        with lab(FIRST) as one:
-            seconds.append(one.web())
+        with copy_of(FIRST) as copy:
+            seconds.append(copy.web())
     yield "step 1 shows its page after", f"{median(seconds):.2f} s, median of 3"
 
 
 def export() -> Iterator[Row]:
     """Time and memory of small exports and a big one."""
-    with lab(LAST) as one:
-        one.people(few=1_000, many=20_000)
-        one.redis()
-        # The first run loads what all runs need.
-        _, *small, big = one.run_task(*["few:report"] * 4, "many:report")
+    with copy_of(LAST) as copy:
+        copy.seed(few=1_000, many=20_000)
+        copy.redis()
+        # The first run imports what all runs need.
+        _, *small, big = copy.run_task(*["few:report"] * 4, "many:report")
     few, many = median(seconds for seconds, _ in small) / 1_000, big[0] / 20_000
     yield "1,000 posts", f"{1 / few:,.0f} a second, {few * 1e3:.2f} ms a post, median of 3"
     yield "20,000 posts", f"{1 / many:,.0f} a second, {many * 1e3:.2f} ms a post"
@@ -228,103 +222,104 @@ def export() -> Iterator[Row]:
 
 
 def report() -> Iterator[Row]:
-    """What reporting progress costs."""
-    with lab(LAST) as one:
-        one.people(ada=2_000)
-        one.redis()
-        _, *runs = one.run_task("ada:quiet", *["ada:report", "ada:quiet"] * 7)
+    """Time that progress reports take."""
+    with copy_of(LAST) as copy:
+        copy.seed(ada=2_000)
+        copy.redis()
+        _, *runs = copy.run_task("ada:quiet", *["ada:report", "ada:quiet"] * 7)
     on, off = (median(seconds for seconds, _ in half) for half in (runs[::2], runs[1::2]))
     yield "reporting progress costs", f"{100 * (on / off - 1):+.1f} % of the time, medians of 7"
 
 
 def away() -> Iterator[Row]:
-    """How soon a visitor hears that Redis is away."""
-    with lab(LAST) as one:
-        one.people(ada=1)
-        redis = one.redis()
-        one.web()
-        visitor = Visitor(one.port, "ada")
-        visitor.export()
+    """Time until a client gets an error when Redis is down."""
+    with copy_of(LAST) as copy:
+        copy.seed(ada=1)
+        redis = copy.redis()
+        copy.web()
+        client = Client(copy.port, "ada")
+        client.export()
         for how, what in ((signal.SIGSTOP, "hangs"), (signal.SIGKILL, "is gone")):
             redis.send_signal(how)
             seconds = []
             for number in (1, 2, 3):
                 _say(f"POST {number} of 3 while Redis {what}")
                 began = time.monotonic()
-                status, _ = visitor.ask("/api/exports", {})
+                status, _ = client.ask("/api/exports", {})
                 seconds.append(time.monotonic() - began)
             yield f"POST while Redis {what}", f"{status} after {median(seconds):.2f} s, median of 3"
 
 
 def killed() -> Iterator[Row]:
-    """How long an export takes whose worker is killed."""
-    with lab(LAST) as one:
-        one.people(ada=5_000)
-        one.redis()
-        one.web()
-        worker, visitor = one.worker(), Visitor(one.port, "ada")
+    """Time of an export whose worker is killed."""
+    with copy_of(LAST) as copy:
+        copy.seed(ada=5_000)
+        copy.redis()
+        copy.web()
+        worker, client = copy.worker(), Client(copy.port, "ada")
         for what in ("undisturbed", "worker killed and started"):
             _say(f"5,000 posts, {what}")
-            path = visitor.export()
+            path = client.export()
 
             def look(name: str, path: str = path) -> Any:
-                return json.loads(visitor.ask(path)[1])[name]
+                return json.loads(client.ask(path)[1])[name]
 
-            one.wait(lambda: look("current") > 0, "the worker begins")
+            copy.wait(lambda: look("current") > 0, "the worker begins")
             if what != "undisturbed":
-                kill(worker)
-                one.worker()
-            seconds = one.wait(lambda: look("state") == "SUCCESS", "the export ends")
+                worker.kill()
+                copy.worker()
+            seconds = copy.wait(lambda: look("state") == "SUCCESS", "the export ends")
             yield f"5,000 posts, {what}", f"{seconds:.1f} s from there to SUCCESS"
 
 
 def streams() -> Iterator[Row]:
-    """Many watchers at one gunicorn worker."""
+    """Event streams that one gunicorn worker holds."""
     import resource
 
     from redis import Redis
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with lab(LAST) as one, ExitStack() as watchers, Redis(port=one.redis_port) as redis:
-        one.people(ada=1)
-        one.redis()
-        one.web(sys.executable, "-m", "gunicorn", "--bind", f"{stack.HOST}:{one.port}")
-        visitor = Visitor(one.port, "ada")
-        path = visitor.export()
+    with copy_of(LAST) as copy, ExitStack() as clients, Redis(port=copy.redis_port) as redis:
+        copy.seed(ada=1)
+        copy.redis()
+        copy.web(sys.executable, "-m", "gunicorn", "--bind", f"{stack.HOST}:{copy.port}")
+        client = Client(copy.port, "ada")
+        path = client.export()
 
         def held() -> int:
-            # Not PUBSUB NUMSUB, which Valkey 9.1 gets wrong while a table of it grows.
+            # Not PUBSUB NUMSUB, which is wrong in Valkey 9.1 while one of its tables grows.
             return int(redis.info("clients")["pubsub_clients"])
 
         _say(f"opening {STREAMS:,} streams")
-        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in visitor.cookies)
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies)
         head = f"GET {path}/events HTTP/1.1\r\nHost: {stack.HOST}\r\nCookie: {cookies}\r\n\r\n"
         for _ in range(STREAMS):
-            watcher = socket.create_connection((stack.HOST, one.port), timeout=10)
-            watchers.enter_context(watcher).sendall(head.encode())
+            stream = socket.create_connection((stack.HOST, copy.port), timeout=10)
+            clients.enter_context(stream).sendall(head.encode())
         deadline = time.monotonic() + 30
-        one.wait(lambda: held() == STREAMS or time.monotonic() > deadline, "they are open")
+        copy.wait(lambda: held() == STREAMS or time.monotonic() > deadline, "they are open")
         yield "held by one gunicorn worker", f"{held():,} of {STREAMS:,} streams"
         _say("GET /about")
-        seconds = [one.wait(lambda: visitor.ask("/about")[0] == 200, "/about") for _ in range(100)]
+        seconds = [copy.wait(lambda: client.ask("/about")[0] == 200, "/about") for _ in range(100)]
         yield "GET /about meanwhile", f"{median(seconds) * 1e3:.0f} ms, median of 100"
-        _say("the watchers leave")
-        watchers.close()
-        yield "freed after they have left", f"{one.wait(lambda: not held(), 'freed'):.1f} s"
+        _say("closing the streams")
+        clients.close()
+        yield "freed after they are closed", f"{copy.wait(lambda: not held(), 'freed'):.1f} s"
 
 
 MEASURES = {m.__name__: m for m in (start, export, report, away, killed, streams)}
 
 
 def bench(names: tuple[str, ...]) -> None:
-    """Measure what is named, or all; print each figure as soon as it is there."""
+    """Run these measurements, or all; print each figure as soon as it is measured."""
     for name in names:
         if name not in MEASURES:
             raise click.ClickException(f"“{name}” is none of these: {', '.join(MEASURES)}.")
     if sys.platform == "win32":
         raise click.ClickException("These figures need Linux or macOS: Redis, prefork, gunicorn.")
-    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))  # a closed terminal leaves nothing too
+    # So that the copies are deleted, too, when the terminal is closed.
+    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     python, system = platform.python_version(), platform.system()
     click.echo(f"{os.cpu_count()} cores, Python {python}, {system}, {date.today()}\n")
     for name in names or MEASURES:
@@ -335,14 +330,8 @@ def bench(names: tuple[str, ...]) -> None:
 
 
 def _say(text: str) -> None:
-    """Say on stderr what is being measured; in a terminal each of these lines replaces the last."""
+    """Print on stderr what is being measured; on a terminal, over the line before."""
     if sys.stderr.isatty():
         click.echo(f"\r\033[K{text}{' …' * bool(text)}", err=True, nl=False)
     elif text:
         click.echo(f"{text} …", err=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((stack.HOST, 0))
-        return int(probe.getsockname()[1])

@@ -1,7 +1,8 @@
-"""Makes .venv on first use and hands over to it. Standard library only: nothing else is there yet.
+"""Makes .venv on first use and hands over to it. Standard library only: no package is there yet.
 
-A stamp in .venv says which set-up it holds. No stamp: somebody made .venv by hand, and it is
-filled as it is. A stamp that says "unfinished": a set-up was interrupted, and .venv is made anew.
+A stamp in .venv says which set-up it has. No stamp: .venv was made by hand, and packages are added
+to it if it works. A stamp that says "unfinished": a set-up was interrupted, and .venv is
+made anew.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import ast
 import hashlib
 import importlib.util
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,26 +25,30 @@ from .steps import ROOT
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 STAMP = VENV / ".learn-stamp"
-LOCK = VENV / ".learn-lock"
 UNFINISHED = "unfinished\n"
-# What another virtual environment, or a shell's start-up file, may have left behind.
+VERSION = sys.version_info[:2]
+# What another virtual environment, another project or a shell's start-up file may have left behind:
+# variables that begin like this.
 DISTURBING = (
     "CONDA_PREFIX",
-    "PIP_PREFIX",
-    "PIP_TARGET",
+    "PYTEST_",
     "PYTHONHOME",
+    "PYTHONINSPECT",
     "PYTHONOPTIMIZE",
     "PYTHONPATH",
+    "PYTHONPLATLIBDIR",
     "PYTHONSAFEPATH",
-    "UV_SYSTEM_PYTHON",
     "VIRTUAL_ENV",
     "__PYVENV_LAUNCHER__",
 )
-# The pip settings that uv must share to reach the same index, and what uv calls them.
-UV_SETTINGS = {
-    "index-url": "UV_DEFAULT_INDEX",
-    "trusted-host": "UV_INSECURE_HOST",
-    "cert": "SSL_CERT_FILE",
+# The settings of pip, and the variables of uv, that would make them install into another place.
+ELSEWHERE = ("dry-run", "no-deps", "prefix", "python", "root", "target", "user")
+UV_ELSEWHERE = ("UV_CONFIG_FILE", "UV_PROJECT", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_WORKING_DIR")
+# The settings of pip that uv must share to reach the same index, and what uv calls them.
+UV_NAMES = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
+    "PIP_CERT": "SSL_CERT_FILE",
 }
 
 
@@ -71,7 +75,9 @@ def main() -> None:
 
 def is_set_up() -> bool:
     """Tell whether .venv holds what requirements.txt and pyproject.toml ask for now."""
-    return PYTHON.exists() and _read_stamp() == _wanted_stamp()
+    return (
+        PYTHON.exists() and (VENV / "pyvenv.cfg").exists() and _read_stamp() == _place() + _pins()
+    )
 
 
 def set_up() -> None:
@@ -81,19 +87,18 @@ def set_up() -> None:
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, and so ends pip or uv
     try:
-        VENV.mkdir(exist_ok=True)
         with _locked():
             if is_set_up():
                 return
             began = time.monotonic()
-            if _must_rebuild():
+            if _is_usable():
+                _say("Bringing .venv up to date with requirements.txt.\n")
+            else:
                 _say("Setting up .venv, this once; it takes less than a minute.\n")
                 _make_venv()
-            else:
-                _say("Bringing .venv up to date with requirements.txt.\n")
             STAMP.write_text(UNFINISHED, encoding="utf-8")
             _install()
-            _write_stamp(_wanted_stamp())
+            STAMP.write_text(_place() + _pins(), encoding="utf-8")
             _say(f"Ready after {time.monotonic() - began:.0f} s.\n\n")
     except OSError as error:
         raise SetupError(f"Could not write to {VENV}: {error}.") from error
@@ -101,7 +106,7 @@ def set_up() -> None:
 
 def clean_environment() -> dict[str, str]:
     """Return this environment without what would disturb the Python in .venv."""
-    return {name: value for name, value in os.environ.items() if name not in DISTURBING}
+    return {name: value for name, value in os.environ.items() if not name.startswith(DISTURBING)}
 
 
 def hand_over(argv: list[str], env: dict[str, str] | None = None) -> NoReturn:
@@ -116,7 +121,7 @@ def hand_over(argv: list[str], env: dict[str, str] | None = None) -> NoReturn:
 def run_in_foreground(argv: list[str], env: dict[str, str] | None = None) -> int:
     """Run ``argv`` to its end and return its exit code.
 
-    Ctrl-C reaches it too, so it is left to say how to end; if this process is told to end, it is.
+    Ctrl-C reaches it too, so it decides how to end. When this process ends, it is terminated.
     """
     with subprocess.Popen(argv, env=env) as process:
         try:
@@ -130,19 +135,17 @@ def run_in_foreground(argv: list[str], env: dict[str, str] | None = None) -> int
                 process.terminate()
 
 
-# -- the stamp ------------------------------------------------------------------------------------
-
-
-def _wanted_stamp() -> str:
-    pins = hashlib.sha256()
-    for file in ("requirements.txt", "pyproject.toml"):
-        pins.update((ROOT / file).read_bytes())
-    return f"{_place()}\n{pins.hexdigest()}\n"
+# -- what .venv is now ----------------------------------------------------------------------------
 
 
 def _place() -> str:
-    # A virtual environment works only where it was made, with the Python it was made by.
-    return f"{ROOT}\n{sys.version_info[0]}.{sys.version_info[1]}"
+    # A virtual environment works only in the folder where it was made, with the same Python.
+    return "{}\n{}.{}\n".format(ROOT, *VERSION)
+
+
+def _pins() -> str:
+    files = (ROOT / "requirements.txt", ROOT / "pyproject.toml")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest() + "\n"
 
 
 def _read_stamp() -> str:
@@ -152,30 +155,43 @@ def _read_stamp() -> str:
         return ""
 
 
-def _write_stamp(text: str) -> None:
-    new = STAMP.with_suffix(".new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(STAMP)  # whole or not at all, whenever the power goes
-
-
-def _must_rebuild() -> bool:
+def _is_usable() -> bool:
+    """Tell whether packages can go into .venv as it is."""
     stamp = _read_stamp()
-    return not (stamp == "" or stamp.startswith(f"{_place()}\n")) or not _python_works()
+    if stamp == "":
+        return _python_works() and not _was_moved()
+    return stamp.startswith(_place()) and _python_works()
 
 
 def _python_works() -> bool:
-    version = tuple(sys.version_info[:2])
-    test = f"import pip, sys; sys.exit(sys.version_info[:2] != {version})"
+    """Tell whether .venv has this Python and pip, and they work in .venv and nowhere else."""
+    test = (
+        "import os, pip, sys; v = sys.version_info; print(v[0], v[1], os.path.realpath(sys.prefix))"
+    )
     try:
-        return subprocess.run([PYTHON, "-I", "-c", test], capture_output=True).returncode == 0
+        done = subprocess.run([PYTHON, "-I", "-c", test], capture_output=True, text=True)
     except OSError:
         return False
+    return done.stdout == "{} {} {}\n".format(*VERSION, os.path.realpath(VENV))
+
+
+def _was_moved() -> bool:
+    """Tell whether .venv was made in another folder, so that what is in its bin/ cannot run."""
+    activate = PYTHON.with_name("activate")
+    if sys.platform == "win32" or not activate.exists():
+        return False
+    ask = ["sh", "-c", '. "$0" && printf %s "$VIRTUAL_ENV"', str(activate)]
+    made_in = subprocess.run(ask, capture_output=True, text=True).stdout
+    return os.path.realpath(made_in) != os.path.realpath(VENV)
+
+
+# -- the set-up -----------------------------------------------------------------------------------
 
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """Hold the lock on .venv; the system lets go of it when this process ends, however it ends."""
-    with LOCK.open("ab") as file:
+    """Let one set-up go on at a time. The system unlocks when this process ends in any way."""
+    with (ROOT / "requirements.txt").open("r+b") as file:
         waiting = False
         while not _try_lock(file):
             if not waiting:
@@ -190,6 +206,7 @@ def _try_lock(file: BinaryIO) -> bool:
         if sys.platform == "win32":
             import msvcrt
 
+            file.seek(2**30)  # after the end: others may read the file meanwhile
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
@@ -202,73 +219,66 @@ def _try_lock(file: BinaryIO) -> bool:
     return True
 
 
-# -- the steps of a set-up ------------------------------------------------------------------------
-
-
 def _make_venv() -> None:
     if not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
         raise SetupError(
             "This Python has no venv, which Study Log needs. On Debian and Ubuntu this installs "
             "it: sudo apt install python3-venv"
         )
-    for old in VENV.iterdir():
-        if old == LOCK:
-            continue
-        if old.is_dir() and not old.is_symlink():
-            shutil.rmtree(old)
-        else:
-            old.unlink()
-    STAMP.write_text(UNFINISHED, encoding="utf-8")
     # From inside a virtual environment, ask the Python that it was made from.
     base = getattr(sys, "_base_executable", sys.executable)
-    _call("a virtual environment", [base, "-I", "-m", "venv", str(VENV)])
+    argv = [base, "-I", "-m", "venv", "--clear", str(VENV)]
+    _call("a virtual environment", argv, clean_environment())
 
 
 def _install() -> None:
-    pip = [str(PYTHON), "-I", "-m", "pip"]
+    pip = [str(PYTHON), "-I", "-m", "pip", "install"]
     uv = [str(PYTHON), "-I", "-m", "uv", "pip", "install", "--python", str(PYTHON)]
     wanted = ["-r", "requirements.txt", "-e", "."]
+    env = _installer_environment()
     try:
-        _call("uv, the fast installer", [*pip, "install", "--quiet", "--retries", "1", "uv"])
-        _call("the packages", [*uv, *wanted], _uv_environment(pip))
+        _call("uv, the fast installer", [*pip, "--quiet", "--retries", "1", "uv"], env)
+        _call("the packages", [*uv, *wanted], env)
     except SetupError:
-        # An old system, a proxy that uv cannot pass …: pip takes longer and gets everywhere.
-        _call("the packages, by pip", [*pip, "install", *wanted])
+        # An old system, a proxy that uv cannot use …: pip is slower and works everywhere.
+        _call("the packages, by pip", [*pip, *wanted], env)
 
 
-def _uv_environment(pip: list[str]) -> dict[str, str]:
-    """Return the environment in which uv uses the index that the learner's pip is set to."""
-    env = _tool_environment()
+def _installer_environment() -> dict[str, str]:
+    """Return the environment for pip and uv: with the learner's index, but for .venv only.
+
+    What pip is set to, by files or variables, is handed on in variables, so that a ``target`` or
+    the like can be left out. Nothing of ours may be installed outside of .venv.
+    """
+    env = clean_environment()
     listing = subprocess.run(
-        [*pip, "config", "list"], env=env, capture_output=True, text=True, errors="replace"
+        [str(PYTHON), "-I", "-m", "pip", "config", "list"],
+        env={**env, "PIP_USER": "0"},  # which has another meaning for this command
+        capture_output=True,
+        text=True,
+        errors="replace",
     )
+    env = {n: v for n, v in env.items() if not n.startswith(("PIP_", *UV_ELSEWHERE))}
     settings = {}
-    # Sorted so that what counts most comes last: global, then install, then the environment.
-    rank = {"global": 0, "install": 1, ":env:": 2}
-    found = []
-    for line in listing.stdout.splitlines():
-        key, equals, value = line.partition("=")
-        section, _, name = key.rpartition(".")
-        if equals and section in rank and name in UV_SETTINGS:
-            found.append((rank[section], name, str(ast.literal_eval(value))))
-    for _, name, value in sorted(found):
-        settings[UV_SETTINGS[name]] = value
-    return {**settings, **env}  # what is set for uv itself counts most
+    for section in ("global", "install", ":env:"):  # what counts most comes last
+        for line in listing.stdout.splitlines():
+            name, _, value = line.removeprefix(f"{section}.").partition("=")
+            if line.startswith(f"{section}.") and name not in ELSEWHERE:
+                settings[f"PIP_{name.upper().replace('-', '_')}"] = str(ast.literal_eval(value))
+    for_uv = {UV_NAMES[name]: value for name, value in settings.items() if name in UV_NAMES}
+    settings |= {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    # What is set for uv itself counts more than what is set for pip.
+    return {**settings, **for_uv, **env, "UV_NO_CONFIG": "1", "UV_NO_PROGRESS": "1"}
 
 
-def _tool_environment() -> dict[str, str]:
-    quiet = {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_NO_PROGRESS": "1"}
-    return {**clean_environment(), **quiet}
-
-
-def _call(what: str, argv: list[str], env: dict[str, str] | None = None) -> None:
+def _call(what: str, argv: list[str], env: dict[str, str]) -> None:
     """Run one tool, quietly, under one line of progress."""
     _say(f"  {what} … ")
     began = time.monotonic()
     result = subprocess.run(
         argv,
         cwd=ROOT,
-        env=env or _tool_environment(),
+        env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -292,7 +302,7 @@ def _say(text: str) -> None:
 
 
 def _open_standard_streams() -> None:
-    """Give each closed standard stream /dev/null, or the next file opened would take its place."""
+    """Open /dev/null for each closed standard stream, or the next file would take its place."""
     for stream in range(3):
         try:
             os.fstat(stream)

@@ -1,4 +1,4 @@
-"""The commands behind learn.py. What a command needs is imported in it: the table must be quick."""
+"""The commands behind learn.py. Each imports what it needs, so that the others start faster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_PORT = 5000  # as in flask run
 
 
 class StepType(click.ParamType[Step]):
-    """A step as people write it: 3, step03_login or log."""
+    """A step as people type it: 3, step03_login or log."""
 
     name = "step"
 
@@ -50,6 +50,8 @@ def cli(ctx: click.Context) -> None:
 
     STEP is a number, a folder name or an unambiguous part of one: 3, step03_login, login.
     """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        ctx.color = False  # otherwise there are colours on terminals, and nowhere else
     if ctx.invoked_subcommand is None:
         show_table()
 
@@ -65,7 +67,7 @@ def show_table() -> None:
     for words, meaning in (
         ("run 1", "start a step, then open it in the browser"),
         ("diff 1 2", "read what step 2 changes: the lesson"),
-        ("check 2 --app DIR", "hold your own app to what step 2 promises"),
+        ("check 2 --app DIR", "check your own app against what step 2 promises"),
         ("test", "the whole suite, on all six steps"),
         ("--help", "all commands; NOTES.md is the course"),
     ):
@@ -74,14 +76,16 @@ def show_table() -> None:
 
 @cli.command("run")
 @click.argument("step", type=STEP)
-@click.option("--port", type=PORT, default=DEFAULT_PORT, show_default=True, help="Of the page.")
-@click.option("--mysql", is_flag=True, help="Steps 3 to 6: on a MariaDB that is started with it.")
-@click.option("--wechat", is_flag=True, help="Step 6: with a stand-in for WeChat, to log in with.")
+@click.option(
+    "--port", type=PORT, default=DEFAULT_PORT, show_default=True, help="The port of the page."
+)
+@click.option("--mysql", is_flag=True, help="Steps 3 to 6: start a MariaDB and use it.")
+@click.option("--wechat", is_flag=True, help="Step 6: start a WeChat stand-in to log in with.")
 def run_command(step: Step, port: int, mysql: bool, wechat: bool) -> None:
     """Start a step with all that it needs; Ctrl-C stops it.
 
-    That is the web server, and from step 4 on the migrations, from step 5 on a worker and Redis:
-    the one that answers at REDIS_URL, else one that is started and stopped with the step.
+    That is the web server; from step 4 on, the migrations; from step 5 on, a worker and Redis. If
+    no Redis answers at REDIS_URL, one is started for this run.
     """
     from .run import run
 
@@ -92,7 +96,8 @@ def run_command(step: Step, port: int, mysql: bool, wechat: bool) -> None:
             f"Step {step.number} has no login with WeChat; step {other.number} has one: "
             f"{COMMAND} run {other.number} --wechat"
         )
-    sys.exit(run(step, port, with_mysql=mysql, with_wechat=wechat))
+    color = click.get_current_context().color
+    run(step, port, with_mysql=mysql, with_wechat=wechat, color=color)
 
 
 @cli.command("diff")
@@ -112,15 +117,17 @@ def diff_command(
 
     _require(old)
     _require(new)
-    # Git knows the width of a terminal; elsewhere it would cut the names to fit 80 columns.
+    # Without a terminal, git would shorten the names to fit 80 columns.
     width = "" if sys.stdout.isatty() else "=110"
     options = [f"--stat{width}"] * stat + ["-w"] * ignore_space
     sys.exit(diff(old, new, paths, options))
 
 
 @cli.command("test", context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.option("--quick", is_flag=True, help="Leave out what takes more than five seconds each.")
-@click.option("--mysql", is_flag=True, help="Steps 3 to 6, on a MariaDB that is started for it.")
+@click.option("--quick", is_flag=True, help="Leave out the tests that take more than five seconds.")
+@click.option(
+    "--mysql", is_flag=True, help="Steps 3 to 6, on a MariaDB that is started for the tests."
+)
 @click.argument("arguments", metavar="[PYTEST ARGUMENTS]...", nargs=-1, type=click.UNPROCESSED)
 def test_command(quick: bool, mysql: bool, arguments: tuple[str, ...]) -> None:
     """Run the whole suite, or part of it: arguments go to pytest."""
@@ -137,11 +144,11 @@ def test_command(quick: bool, mysql: bool, arguments: tuple[str, ...]) -> None:
     "--app",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="The folder of your own app, where you type flask run; without it, ours is checked.",
+    help="The folder where you type flask run in your own app; by default, our app is checked.",
 )
-@click.option("--mysql", is_flag=True, help="On a MariaDB that is started for it.")
+@click.option("--mysql", is_flag=True, help="Use a MariaDB that is started for the tests.")
 def check_command(step: Step, app: Path | None, mysql: bool) -> None:
-    """Check that a step keeps what it promises: ours, or your own app."""
+    """Check that our app, or your own, keeps the promises of the step."""
     from .bootstrap import run_in_foreground
 
     if app is None:
@@ -152,17 +159,17 @@ def check_command(step: Step, app: Path | None, mysql: bool) -> None:
     os.chdir(ROOT)
     argv = [sys.executable, "-m", "pytest", "-q", "-n0", "--tb=short", f"--step={step.number}"]
     argv += ["--mysql"] * mysql
-    # With = and not a space: pytest would take the folder for one with tests in it.
+    # With = instead of a space, or pytest would look for tests in the folder.
     code = run_in_foreground([*argv, f"--app={app}"] if app else argv)
     whose = "Your app" if app else "Our app"
     if code == 0:
-        click.secho(f"{whose} keeps what step {step.number} promises. {_after(step)}", fg="green")
+        click.secho(f"{whose} keeps all promises of step {step.number}. {_after(step)}", fg="green")
     elif code == 1:
         again = f"{COMMAND} check {step.number}" + " --mysql" * mysql
         again += f' --app "{app}"' if app else ""
         click.secho(
-            f"{whose} does not keep all that step {step.number} promises yet. Begin with the first "
-            f"failure above, then: {again}",
+            f"{whose} does not keep all promises of step {step.number} yet. Fix the first failure "
+            f"above, then run: {again}",
             fg="yellow",
         )
     sys.exit(code)
@@ -171,26 +178,30 @@ def check_command(step: Step, app: Path | None, mysql: bool) -> None:
 @cli.command("redis")
 @click.option("--port", type=PORT, default=6379, show_default=True)
 def redis_command(port: int) -> None:
-    """Start a Redis, for those who type everything by hand."""
+    """Start a Redis for the commands that you type by hand."""
     from . import stack
     from .bootstrap import hand_over
-    from .run import no_embedded_redis
 
     url = f"redis://{stack.HOST}:{port}/0"
-    if stack.redis_answers(url):
+    try:
+        stack.check_redis(url)
         click.echo(f"A Redis answers at {url} already; nothing to start.")
         return
+    except PermissionError:
+        why = "a Redis that wants a password"
+    except ConnectionError:
+        why = "another program"
     if not stack.port_is_free(port):
         raise click.ClickException(
-            f"Port {port} is held by something that is no Redis. Stop that, or use another port: "
-            f"--port {port + 1}, with REDIS_URL=redis://localhost:{port + 1}/0 for the steps."
+            f"Port {port} is in use by {why}. Stop that, or use another port: --port {port + 1}, "
+            f"with REDIS_URL=redis://127.0.0.1:{port + 1}/0 for the steps."
         )
-    directory = Path(sys.prefix, "redis")
+    directory = Path(sys.prefix, "redis", str(port))
     try:
         argv = stack.redis_command(port, directory)
-    except LookupError:
-        raise click.ClickException(no_embedded_redis()) from None
-    directory.mkdir(exist_ok=True)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from None
+    directory.mkdir(parents=True, exist_ok=True)
     click.echo(f"Redis at {url} (Ctrl-C stops it)")
     hand_over(argv)
 
@@ -198,7 +209,7 @@ def redis_command(port: int) -> None:
 @cli.command("bench")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 def bench_command(names: tuple[str, ...]) -> None:
-    """Measure the figures of this repo, here and now.
+    """Measure the figures of this repo on your machine.
 
     NAME is one of start, export, report, away, killed, streams; without one, all are measured,
     which takes some minutes.
@@ -210,7 +221,7 @@ def bench_command(names: tuple[str, ...]) -> None:
 
 def _require(step: Step) -> None:
     if not step.path.is_dir():
-        raise click.ClickException(f"The folder {step.path} is missing; get it back from git.")
+        raise click.ClickException(f"The folder {step.path} is missing; restore it from git.")
 
 
 def _after(step: Step) -> str:
@@ -222,16 +233,16 @@ def _after(step: Step) -> str:
 def _require_flask_app(folder: Path) -> None:
     if not folder.is_dir():
         raise click.ClickException(f"There is no folder {folder}.")
-    # Where flask run looks, and the folder that a step's project root has.
+    # Where flask run looks for an app, and where our steps have it.
     if not any((folder / f).is_file() for f in ("app.py", "wsgi.py", "app/__init__.py")):
         raise click.ClickException(
-            f"{folder} holds no app.py, wsgi.py or app/__init__.py, so flask run would find no app "
-            "there. Name the folder in which you type flask run."
+            f"{folder} has no app.py, wsgi.py or app/__init__.py, so flask run would find no app "
+            "there. Give the folder in which you type flask run."
         )
 
 
 def main() -> None:
-    """Run the command line; errors are one line that says what to do next."""
+    """Run the command line; an error is one line that says what to do."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # for terminals without “ ” and …

@@ -1,4 +1,4 @@
-"""`learn.py diff`: what changes from one step to another, as git shows it.
+"""`learn.py diff`: the changes from one step to another, as git shows them.
 
 Both steps are copied without caches and data, so that this works with or without a repository.
 """
@@ -20,8 +20,10 @@ from .bootstrap import run_in_foreground
 from .steps import ROOT
 from .steps import Step
 
-# What editors leave beside a file; .gitignore names the rest.
+# Files of editors; .gitignore names the other generated files.
 LEFTOVERS = ("*.swp", "*~", ".idea", ".vscode")
+# What would send git to another repository, as in a hook, or change the form of a diff.
+GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_DIFF_OPTS")
 
 
 def diff(old: Step, new: Step, paths: Sequence[str], options: Sequence[str]) -> int:
@@ -48,15 +50,16 @@ def diff(old: Step, new: Step, paths: Sequence[str], options: Sequence[str]) -> 
     with tempfile.TemporaryDirectory(prefix="learn-diff-") as directory:
         _write(Path(directory, old.folder), before)
         _write(Path(directory, new.folder), after)
-        # Run there, so that neither the current folder nor a repository around it matters.
-        argv = [git, "-C", directory, "diff", "--no-index", *options, old.folder, new.folder]
-        env = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE")}
+        # Run there, so that no repository around the current folder matters.
+        argv = [git, "-C", directory, "diff", "--no-index", "--no-ext-diff", "--no-textconv"]
+        argv += [*options, old.folder, new.folder]
+        env = {name: value for name, value in os.environ.items() if name not in GIT_VARIABLES}
         code = run_in_foreground(argv, env)
     return 0 if code == 1 else code  # git says 1 for "there are differences"
 
 
 def _read(step: Step, names: list[str], wanted: list[str]) -> dict[str, bytes]:
-    """Return the contents of those of a step's files that are wanted."""
+    """Return the contents of the wanted files of a step."""
     if wanted:
         names = [name for name in names if any(_is_below(name, path) for path in wanted)]
     return {name: (step.path / name).read_bytes() for name in names}
@@ -70,7 +73,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def source_files(step: Step) -> list[str]:
-    """Return the files of a step that a person wrote, sorted, as paths relative to its folder."""
+    """Return the source files of a step, sorted, as paths relative to its folder."""
     ignored = [*_gitignore(), *LEFTOVERS]
     found = []
     for folder, subfolders, names in os.walk(step.path):
@@ -81,7 +84,7 @@ def source_files(step: Step) -> list[str]:
 
 
 def _gitignore() -> list[str]:
-    """Return the patterns of .gitignore; ours are plain names, which a ZIP holds as well."""
+    """Return the patterns of .gitignore, which are all plain names."""
     lines = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     return [line.rstrip("/") for line in lines if line and not line.startswith("#")]
 
@@ -91,7 +94,7 @@ def _matches(name: str, patterns: list[str]) -> bool:
 
 
 def _within_step(path: str, *steps: Step) -> str:
-    """Return ``path`` relative to a step's folder, also where that folder was typed with it."""
+    """Return ``path`` relative to the step's folder; it may have been typed with that folder."""
     parts = PurePosixPath(path.replace("\\", "/")).parts
     if parts and parts[0] in {step.folder for step in steps}:
         parts = parts[1:]

@@ -1,8 +1,7 @@
 """A private MariaDB server, for `learn.py run --mysql` and for the tests.
 
 All of it is in one folder: ``data/``, ``tmp/`` and ``init.sql``, which the server reads at each
-start. It listens on 127.0.0.1 only, and needs neither root nor a server that is set up on the
-machine.
+start. It listens on 127.0.0.1 only, and needs neither root nor a configured server on the machine.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from .stack import HOST
 INSTALL, SERVER = "mariadb-install-db", "mariadbd"
 USER = "study_log"
 DATABASE = "study_log"
-# Do not wait for the disk: much quicker, but a power cut may cost all data.
+# Do not wait for the disk: much faster, but a power cut may destroy the data.
 UNSAFE = ("--loose-innodb-flush-method=nosync", "--loose-debug-no-sync")
 MISSING = (
-    "There is no MariaDB on this machine, which is needed for --mysql. Debian and Ubuntu: sudo apt "
-    "install mariadb-server. macOS: brew install mariadb. It need not be started."
+    "MariaDB is not installed on this machine, and --mysql needs it. Debian and Ubuntu: sudo apt "
+    "install mariadb-server. macOS: brew install mariadb. It does not have to run."
 )
 
 WINDOWS = (
@@ -45,7 +44,7 @@ def find_program(name: str) -> str:
     """Return the path of one of MariaDB's programs; raise LookupError where it is not installed."""
     if sys.platform == "win32":
         raise LookupError(WINDOWS)
-    # Servers are where only an administrator's PATH looks.
+    # Servers are in folders that are not on an ordinary user's PATH.
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if found is None:
         raise LookupError(MISSING)
@@ -55,7 +54,7 @@ def find_program(name: str) -> str:
 def install(directory: Path) -> None:
     """Make ``data/`` in ``directory``, unless it is there.
 
-    Raises LookupError where MariaDB is not installed, RuntimeError where it could not make it.
+    Raises LookupError if MariaDB is not installed, and RuntimeError if it fails.
     """
     data, unfinished = directory / "data", directory / "unfinished"
     temporary(directory).mkdir(parents=True, exist_ok=True)
@@ -81,13 +80,13 @@ def install(directory: Path) -> None:
 def temporary(directory: Path) -> Path:
     """Return the folder for temporary files of the server in ``directory``.
 
-    Not the one of the system: each MariaDB that starts deletes there what others have just made.
+    It is not the system's: each MariaDB that starts deletes the files of others there.
     """
     return directory / "tmp"
 
 
 def new_password(directory: Path) -> str:
-    """Return a password that is good from the next start of the server in ``directory`` on."""
+    """Return a new password for the server in ``directory``, valid from its next start on."""
     password = secrets.token_hex(16)
     path = directory / "init.sql"
     path.unlink(missing_ok=True)
@@ -114,7 +113,7 @@ def server_command(directory: Path, port: int) -> list[str]:
         "--innodb-flush-log-at-trx-commit=2",  # a power cut may cost the last second
     ]
     if sys.platform != "win32" and os.geteuid() == 0:
-        options.append("--user=root")  # which it wants to hear
+        options.append("--user=root")  # it refuses to run as root otherwise
     return [find_program(SERVER), *options]
 
 
@@ -124,9 +123,9 @@ def database_url(port: int, password: str, database: str = DATABASE) -> str:
 
 
 def answers(port: int) -> bool:
-    """Tell whether a MySQL or MariaDB greets us at ``port``, as it does once it is ready."""
+    """Tell whether a MySQL or MariaDB at ``port`` is ready; it sends a greeting then."""
     try:
         with socket.create_connection((HOST, port), timeout=1) as connection:
-            return connection.recv(5)[4:] == b"\n"  # length, number, and protocol 10
+            return connection.recv(5)[4:] == b"\n"  # length, number, protocol 10
     except OSError:
         return False

@@ -1,188 +1,191 @@
-"""honcho's process manager, adapted to `learn.py run`.
-
-honcho starts processes and merges their output. Added here: no shell in between, a line that tells
-when the page is there, words for a learner, and an end for every process in every case.
-"""
+"""The processes of `learn.py run`: one terminal for all of them, and nothing left of them."""
 
 from __future__ import annotations
 
-import http.client
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
+from typing import NamedTuple
+from typing import NoReturn
+from typing import Self
 
-from honcho.manager import SYSTEM_PRINTER_NAME
-from honcho.manager import Manager
-from honcho.printer import Message
-from honcho.process import Popen
-from honcho.process import Process
+import click
 
+from . import reaper
 from . import stack
 
-POSIX = sys.platform != "win32"
-ENDINGS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} if POSIX else set()
-COLOUR = re.compile(r"\033\[[0-9;]*m")
+GRACE = 5  # seconds that a process has to end before it is killed
+COLOURS = {"worker": "yellow", "web": "cyan", "wechat": "green", "migrate": "magenta"}
+WIDTH = max(map(len, COLOURS))
 
 
-class StepManager(Manager):  # type: ignore[misc]  # honcho has no types
-    """honcho's manager, which also ends well when it is stopped while it is still starting."""
+class Group:
+    """Processes that end with this one, in whatever way this one ends.
 
-    def __init__(self, printer: Printer) -> None:
-        super().__init__(printer)
-        self._process_ctor = StepProcess
-        if not POSIX:
-            self._procmgr = WindowsProcesses()
-        self._asked_to_stop = False
-
-    def _start(self) -> None:
-        # Until a helper process can take them, Ctrl-C and the like wait; see StepProcess.run.
-        if POSIX:
-            signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-        super()._start()
-        if POSIX:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
-
-    def terminate(self) -> None:
-        """Ask all processes to end, as soon as all are known."""
-        self._asked_to_stop = True
-        if self._all_started():
-            super().terminate()
-
-    def _any_stopped(self) -> bool:
-        # What loop() asks before it calls terminate() and starts the clock for those that will not.
-        return self._asked_to_stop or bool(super()._any_stopped())
-
-
-class StepProcess(Process):  # type: ignore[misc]
-    """One process and the helper process in which honcho watches over it.
-
-    ``announce`` is the port of the page to wait for, ``servers`` the process ids of the Redis and
-    the MariaDB that were started with the step.
+    They share a process group. Its leader is the reaper, which is there before all others and ends
+    them when this process is gone. Windows has no process groups; there, `kill` has to be called.
     """
 
-    announce: int | None = None
-    servers: tuple[int, ...] = ()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # With a list of arguments and no shell, a path with spaces needs no care.
-        self._child_ctor = partial(Popen, shell=False, stdin=subprocess.DEVNULL)
-
-    def run(self, events: Any = None, ignore_signals: bool = False) -> None:
-        """Run the process to its end; called in the helper process."""
-        if POSIX:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for ending in ENDINGS:
-                # For learn.py to answer. Not SIG_IGN, which the process itself would inherit.
-                signal.signal(ending, lambda *_: None)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
-            threading.Thread(target=self._leave_nothing, daemon=True).start()
-        if self.announce:
-            threading.Thread(target=self._announce_page, args=(events,), daemon=True).start()
-        super().run(events, ignore_signals)
-
-    def _leave_nothing(self) -> None:
-        """End what a killed process leaves: its children, or all of us if learn.py was killed."""
-        learn = os.getppid()
-        while os.getppid() == learn:
-            if self._child and self._child.poll() is not None:
-                _end_group(self._child.pid, signal.SIGKILL)
-                return  # its output is closed now, so run() ends and honcho hears of it
-            time.sleep(0.2)
-        groups = [pid for pid in (self._child and self._child.pid, *self.servers) if pid]
-        for ending, patience in ((signal.SIGTERM, 2), (signal.SIGKILL, 0)):
-            for group in groups:
-                _end_group(group, ending)
-            time.sleep(patience)
-        os._exit(1)
-
-    def _announce_page(self, events: Any) -> None:
-        """Say so when the page answers, whatever it answers."""
-        while True:
-            connection = http.client.HTTPConnection(stack.HOST, self.announce, timeout=60)
-            try:
-                connection.request("GET", "/")
-                connection.getresponse()
-                break
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.05)
-            finally:
-                connection.close()
-        text = f"Open http://{stack.HOST}:{self.announce}/  (Ctrl-C stops everything)"
-        events.put(Message("line", text, None, None, None))
-
-
-def _end_group(leader: int, ending: signal.Signals) -> None:
-    with suppress(OSError):  # where nobody of the group is left
-        os.killpg(leader, ending)
-
-
-class WindowsProcesses:
-    """Ends a process with all its children, which Windows does not do by itself."""
-
-    def terminate(self, pid: int) -> None:
-        """End the process ``pid`` and its children."""
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True)
-
-    kill = terminate
-
-
-class Printer:
-    """Prints the lines of all processes, and words for what honcho reports about them."""
-
-    width = 0  # of the longest name; honcho sets it
-
     def __init__(self) -> None:
-        wanted = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-        self.colour = wanted and sys.stdout.isatty()
-        self.stopping = False
-        self.ended = ""  # which process ended by itself, and how
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._options: dict[str, Any] = {}
+        if sys.platform == "win32":
+            self._options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
+        else:
+            self._options["process_group"] = 0
+            self._options["process_group"] = self.start(
+                [sys.executable, "-I", "-S", reaper.__file__], stdin=subprocess.PIPE
+            ).pid
 
-    def say(self, text: str) -> None:
-        """Print a line of learn.py's own."""
-        self._print(Message("line", text, None, None, None))
+    def start(self, argv: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        """Start a process; ``options`` are those of subprocess.Popen."""
+        options = {"stdin": subprocess.DEVNULL, **self._options, **options}
+        self._started.append(subprocess.Popen(argv, **options))
+        return self._started[-1]
 
-    def write(self, message: Any) -> None:
-        """Print ``message``, which honcho hands over; what comes after the end is left out."""
-        if message.name == SYSTEM_PRINTER_NAME:
-            self._hear(message.data)
-        elif not self.stopping:
-            self._print(message)
+    def kill(self) -> None:
+        """Kill all that was started, and its children."""
+        leaders = self._started if sys.platform == "win32" else self._started[:1]
+        for leader in leaders:
+            stack.end_group(leader.pid)
+        for process in self._started:
+            process.wait()
+            if process.stdin:
+                process.stdin.close()
+        self._started.clear()
 
-    def note_end(self, name: str, code: int) -> None:
-        """Take down that a process ended by itself, unless that is how all of it ends."""
-        if not self.stopping:
-            self.stopping = True
-            how = f"exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
-            self.ended = f"The process “{name}” ended ({how})"
 
-    def _hear(self, text: str) -> None:
-        if stopped := re.match(r"(\S+) stopped \(rc=(-?\d+)\)", text):
-            self.note_end(stopped[1], int(stopped[2]))
-        elif text.endswith(" received\n"):  # SIGINT or SIGTERM
-            self.stopping = True
+class Watched(NamedTuple):
+    """A process that must not end by itself, and where its output goes: a thread or a file."""
 
-    def _print(self, message: Any) -> None:
-        prefix = ""
-        if message.name:
-            prefix = f"{message.name.ljust(self.width)} | "
-            if self.colour and message.colour:
-                prefix = f"\033[0;{message.colour}m{prefix}\033[0m"
-        text = message.data
-        if isinstance(text, bytes):
-            text = text.decode(errors="replace")
-        if not self.colour:
-            text = COLOUR.sub("", text)  # Flask's own, which it writes wherever it writes
-        try:
-            for line in text.splitlines():
-                print(f"{prefix}{line}", flush=True)
-        except OSError:  # the terminal, or who read this, is gone
-            self.stopping = True
-            os.kill(os.getpid(), signal.SIGTERM)
+    name: str
+    process: subprocess.Popen[bytes]
+    output: threading.Thread | Path
+
+
+class Terminal:
+    """Runs processes side by side and prints their output, a line at a time, behind their names.
+
+    As a context manager it ends all of them: after the block, after Ctrl-C, SIGTERM, SIGHUP or
+    SIGQUIT, and when one of them ends by itself.
+    """
+
+    def __init__(self, color: bool | None = None) -> None:
+        self._color = color  # as in click.echo: None leaves it to what standard output is
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._watched: list[Watched] = []
+
+    def __enter__(self) -> Self:
+        """Take over the signals that end a program, and be ready to start processes."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK"):
+            number = getattr(signal, name, None)  # no system has all of them
+            if number and not (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
+                signal.signal(number, self._stop)  # SIGHUP is ignored under nohup
+        self._group = Group()
+        return self
+
+    def _stop(self, number: int, frame: object) -> NoReturn:
+        self._ignore_signals()
+        raise SystemExit(128 + number)
+
+    def _ignore_signals(self) -> None:
+        for number in signal.valid_signals():
+            if signal.getsignal(number) == self._stop:
+                signal.signal(number, signal.SIG_IGN)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End all processes: the last one first, so that Redis is there for the worker."""
+        self._ignore_signals()
+        self._stopping = True
+        if sys.platform != "win32":  # where this would end a process without its children
+            for watched in reversed(self._watched):
+                watched.process.terminate()
+                try:
+                    watched.process.wait(GRACE)
+                except subprocess.TimeoutExpired:
+                    watched.process.kill()
+        self._group.kill()
+        if kind is SystemExit:
+            self.say("Stopped.")
+
+    def say(self, text: str, name: str = "") -> None:
+        """Print a line, of the process ``name`` or of learn.py itself."""
+        with self._lock:
+            if name and self._stopping:
+                return
+            prefix = click.style(f"{name.ljust(WIDTH)} | ", fg=COLOURS[name]) if name else ""
+            try:
+                click.echo(f"{prefix}{text}", color=self._color)
+            except OSError:  # the terminal is gone, or the program that read this
+                self._stopping = True
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                signal.raise_signal(signal.SIGTERM)
+
+    def start(self, command: stack.Command, **options: Any) -> None:
+        """Start a process and show its output."""
+        self._watched.append(self._show(command, options))
+
+    def start_server(
+        self, command: stack.Command, log: Path, ready: Callable[[], bool], **options: Any
+    ) -> None:
+        """Start a process with its output in the file ``log``, and wait until it is ready."""
+        with log.open("wb") as file:
+            process = self._group.start(command.argv, stdout=file, stderr=file, **options)
+        self._watched.append(Watched(command.name, process, log))
+        deadline = time.monotonic() + 30
+        self.wait(lambda: ready() or time.monotonic() > deadline)
+        if not ready():
+            raise click.ClickException(f"{command.name} does not answer after 30 s; see {log}.")
+
+    def run(self, command: stack.Command, **options: Any) -> int:
+        """Show a process until it ends, and return its exit code."""
+        _, process, thread = self._show(command, options)
+        self.wait(lambda: process.poll() is not None)
+        assert isinstance(thread, threading.Thread)
+        thread.join(1)
+        return process.returncode
+
+    def _show(self, command: stack.Command, options: dict[str, Any]) -> Watched:
+        process = self._group.start(
+            command.argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+        )
+        assert process.stdout
+        lines = TextIOWrapper(process.stdout, encoding="utf-8", errors="replace")
+
+        def copy() -> None:
+            with lines:
+                for line in lines:
+                    self.say(line.rstrip("\r\n"), command.name)
+
+        thread = threading.Thread(target=copy, daemon=True)
+        thread.start()
+        return Watched(command.name, process, thread)
+
+    def wait(self, condition: Callable[[], bool] = lambda: False) -> None:
+        """Wait until ``condition()`` is true.
+
+        Raises click.ClickException, which says why, when a process ends by itself.
+        """
+        while not condition():
+            for watched in self._watched:
+                if watched.process.poll() is not None:
+                    raise click.ClickException(self._explain(watched))
+            time.sleep(0.05)
+
+    def _explain(self, watched: Watched) -> str:
+        code = watched.process.returncode
+        how = f"exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+        ended = f"The process “{watched.name}” ended ({how}), so everything was stopped."
+        if isinstance(watched.output, Path):
+            last = watched.output.read_text(errors="replace").splitlines()[-5:]
+            return "\n    ".join([f"{ended} It said last:", *last])
+        watched.output.join(1)  # its children may hold its output open for longer
+        return f"{ended} The lines above say why."

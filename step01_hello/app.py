@@ -16,7 +16,7 @@ POSTS = [
     {
         "id": 1,
         "title": "A route is a function",
-        "body": "The decorator ties a URL to a function; what the function returns is the page.",
+        "body": "The decorator ties a URL to a function; the function returns the page.",
         "created_at": date(2026, 1, 5),
     },
     {
@@ -30,33 +30,33 @@ POSTS = [
 
 @app.get("/")
 def home() -> str:
-    """Show the start page."""
+    """Show the home page."""
     return render_template("home.html")
 
 
 @app.get("/hello/")
 @app.get("/hello/<name>")
 def hello(name: str | None = None) -> str:
-    """Greet whom the path names, with the greeting that the query may hold."""
+    """Greet the name in the path; ``?greeting=`` replaces "Hello"."""
     greeting = request.args.get("greeting") or "Hello"
     return render_template("hello.html", name=name, greeting=greeting)
 
 
-# No slash at the end: this page is only at /about, and /about/ is a 404.
+# No slash at the end: /about/ is a 404.
 @app.get("/about")
 def about() -> str:
-    """Say what this site is."""
+    """Show what this site is about."""
     return render_template("about.html")
 
 
-# With a slash, like a folder: /posts is sent on to /posts/.
+# With a slash, like a folder: /posts redirects to /posts/.
 @app.get("/posts/")
 def posts() -> str:
-    """List all posts, the newest first."""
+    """List the posts, newest first."""
     return render_template("posts.html", posts=POSTS[::-1])
 
 
-# The converter makes post_id a number: /posts/one is a 404 before this function is called.
+# The converter takes only numbers: /posts/one is a 404 before this function is called.
 @app.get("/posts/<int:post_id>")
 def post(post_id: int) -> str:
     """Show one post."""
@@ -66,10 +66,10 @@ def post(post_id: int) -> str:
     abort(404, "There is no post with this number.")
 
 
-# HTTPException is the family of all error pages: 404 and 405, 500 too.
+# HTTPException is the base class of all HTTP errors: 404, 405, 500 and the others.
 @app.errorhandler(HTTPException)
 def show_error(error: HTTPException) -> Response:
-    """Show an error as a page of this site, with its own status code."""
+    """Show an HTTP error as a page of this site."""
     response = error.get_response()
     response.data = render_template("error.html", error=error)
     return response

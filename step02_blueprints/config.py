@@ -1,26 +1,38 @@
-"""The settings of the app. What differs from machine to machine comes from the environment."""
+"""The settings of the app. What differs between machines comes from the environment."""
 
 import os
+import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
-INSTANCE = Path(__file__).parent / "instance"
+FOLDER = Path(__file__).parent
+INSTANCE = FOLDER / "instance"
+
+# The files that the app creates, such as this key, are readable for its own user alone.
+os.umask(0o077)
 
 
 def kept_secret_key() -> str:
-    """Return the key in instance/, which the first start makes."""
+    """Return the key in ``instance/``; the first start makes it."""
     path = INSTANCE / "secret_key"
-    if not path.exists():
+    if not path.exists() or path.stat().st_size < 64:
         INSTANCE.mkdir(exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32))
+        path.unlink(missing_ok=True)  # half a key, of a start that was interrupted
+        new = INSTANCE / f"secret_key.{os.getpid()}"
+        new.write_text(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(new, path)  # it appears whole; of two first starts at once, one wins
+        new.unlink()
     return path.read_text()
 
 
 class Config:
-    """What every way to run the app shares."""
+    """The settings of the app."""
 
-    # Signs the session cookie. Who knows it can log in as anybody, so it is never in the code.
+    # Signs the session cookie. With it anybody can log in as anybody: never put it into the code.
     SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret_key()
-    # The browser does not send the cookie along when another site posts a form to us.
+    # Browsers do not send the cookie with a form that another site posts to us.
     SESSION_COOKIE_SAMESITE = "Lax"
+    # A name for each project: browsers send the cookies of one host to all of its ports.
+    SESSION_COOKIE_NAME = re.sub(r"\W", "_", f"{FOLDER.name}_session", flags=re.ASCII)

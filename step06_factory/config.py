@@ -1,69 +1,63 @@
-"""The settings of the app. What differs from machine to machine comes from the environment."""
+"""The settings of the app. What differs between machines comes from the environment."""
 
 import os
+import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
-INSTANCE = Path(__file__).parent / "instance"
+FOLDER = Path(__file__).parent
+INSTANCE = FOLDER / "instance"
 
-# One line for each thing that happens. app/logs.py puts the request's id into every record.
-LOG_FORMAT = "%(asctime)s %(levelname)s %(request_id)s %(message)s"
+# The files that the app creates, such as this key, are readable for its own user alone.
+os.umask(0o077)
 
 
 def kept_secret_key() -> str:
-    """Return the key in instance/, which the first start makes."""
+    """Return the key in ``instance/``; the first start makes it."""
     path = INSTANCE / "secret_key"
-    if not path.exists():
+    if not path.exists() or path.stat().st_size < 64:
         INSTANCE.mkdir(exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32))
+        path.unlink(missing_ok=True)  # half a key, of a start that was interrupted
+        new = INSTANCE / f"secret_key.{os.getpid()}"
+        new.write_text(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(new, path)  # it appears whole; of two first starts at once, one wins
+        new.unlink()
     return path.read_text()
 
 
-def number_of_proxies() -> int:
-    """Return TRUSTED_PROXIES, or end the program with one line that says what is wrong with it."""
-    text = os.environ.get("TRUSTED_PROXIES") or "0"
-    if text not in ("0", "1", "2", "3"):
-        raise SystemExit(f"TRUSTED_PROXIES is “{text}”. It is a number, from 0 to 3.")
-    return int(text)
-
-
 class Config:
-    """What every way to run the app shares."""
+    """The settings of the app."""
 
-    # Signs the session cookie. Who knows it can log in as anybody, so it is never in the code.
-    SECRET_KEY = os.environ.get("SECRET_KEY")
-    # The browser does not send the cookie along when another site posts a form to us.
+    # Signs the session cookie. With it anybody can log in as anybody: never put it into the code.
+    @property
+    def SECRET_KEY(self) -> str:
+        """A property, so that only the settings that are used make a key."""
+        return os.environ.get("SECRET_KEY") or kept_secret_key()
+
+    # Browsers do not send the cookie with a form that another site posts to us.
     SESSION_COOKIE_SAMESITE = "Lax"
+    # A name for each project: browsers send the cookies of one host to all of its ports.
+    SESSION_COOKIE_NAME = re.sub(r"\W", "_", f"{FOLDER.name}_session", flags=re.ASCII)
     REMEMBER_COOKIE_SAMESITE = "Lax"
-    # The form token lives as long as the session: a text that took two hours to write is not lost.
+    REMEMBER_COOKIE_NAME = f"{SESSION_COOKIE_NAME}_remember"
+    # The CSRF token lives as long as the session: a text that took two hours is not lost.
     WTF_CSRF_TIME_LIMIT = None
-    # SQLite puts a relative path into instance/. MySQL: mysql+pymysql://user:password@host/database
+    # SQLite: a path relative to instance/. MySQL: mysql+pymysql://user:password@host/database
     SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "sqlite:///study_log.db")
     SQLALCHEMY_ENGINE_OPTIONS = {
-        # A server hangs up on those who were idle for long, or when it restarts: ask before use.
+        # A server closes connections that are idle for long: test each one before use.
         "pool_pre_ping": True,
-        # Pages borrow a connection while they ask, streams only for moments: no need for many. All
-        # of them, in all processes, must fit into what the database takes; MySQL takes 151.
+        # An error names the statement, and not its values: they may be texts or password hashes.
+        "hide_parameters": True,
+        # The connections of all processes together must fit into the database; MySQL takes 151.
         "pool_size": 10,
         "max_overflow": 20,
-        # Seconds to wait for one: better a page that says so than a browser that waits.
+        # Seconds to wait for a free one. After that, a page says that the site is busy.
         "pool_timeout": 10,
     }
     REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
-    # Login attempts are counted in Redis, for all processes together. If it is away, each process
-    # counts by itself: that is better than to let nobody in.
-    RATELIMIT_STORAGE_URI = REDIS_URL
-    RATELIMIT_STORAGE_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 1}
-    RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
-    # Bytes of a request: a post of 10,000 emoji has 120,000 on its way here.
-    MAX_CONTENT_LENGTH = 2**20
-    # How many proxies, such as nginx, stand between the browser and us. See app/security.py.
-    TRUSTED_PROXIES = number_of_proxies()
-    # The names that this site has, such as “study.example”; all if there are none.
-    TRUSTED_HOSTS = os.environ.get("TRUSTED_HOSTS", "").replace(",", " ").split() or None
-    # Seconds for which browsers use nothing but HTTPS, once they have been here by HTTPS.
-    HSTS_SECONDS = 0
     CELERY = {
         # Other apps may use the same Redis: a queue of our own keeps their tasks apart from ours.
         "task_routes": "app.task_queue.route",
@@ -88,34 +82,34 @@ class Config:
         "result_backend_transport_options": {"retry_policy": {"max_retries": 0}},
         # All streams of a process share one connection for results, instead of one each.
         "result_backend_thread_safe": True,
-        "worker_log_format": LOG_FORMAT,
     }
     # What the page of exports tells people to type when no worker is there.
     WORKER_COMMAND = "celery -A celery_worker worker"
-    # Log in with WeChat: the app's id and secret from open.weixin.qq.com. No id, no such login.
-    WECHAT_APP_ID = os.environ.get("WECHAT_APP_ID", "")
-    WECHAT_APP_SECRET = os.environ.get("WECHAT_APP_SECRET", "")
-    # The address of a stand-in for WeChat's servers. Without it, the real ones are asked.
-    WECHAT_URL = os.environ.get("WECHAT_URL", "").rstrip("/")
     API_TITLE = "Study Log"
     API_VERSION = "1.0"
     OPENAPI_VERSION = "3.1.0"
     OPENAPI_URL_PREFIX = "/api"
     OPENAPI_SWAGGER_UI_PATH = "/docs/"
     OPENAPI_SWAGGER_UI_URL = "/api/docs/files/"
-
-    @classmethod
-    def prepare(cls) -> None:
-        """Make what is missing. Called when it is clear that these are the settings to use."""
-        cls.SECRET_KEY = cls.SECRET_KEY or kept_secret_key()
-
-
-class Development(Config):
-    """For work on the app."""
+    # Login attempts are counted in Redis, for all processes. Without Redis, each counts by itself.
+    RATELIMIT_STORAGE_URI = REDIS_URL
+    RATELIMIT_STORAGE_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 1}
+    RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
+    # Bytes of a request: a post of 10,000 emoji has 120,000 of them.
+    MAX_CONTENT_LENGTH = 2**20
+    # How many proxies, such as nginx, stand in front of the app: see app/security.py.
+    TRUSTED_PROXIES = os.environ.get("TRUSTED_PROXIES") or "0"
+    # The host names of this site, such as “study.example”. None: any name.
+    TRUSTED_HOSTS = os.environ.get("TRUSTED_HOSTS", "").replace(",", " ").split() or None
+    # The app's id and secret from open.weixin.qq.com. Without an id there is no login with WeChat.
+    WECHAT_APP_ID = os.environ.get("WECHAT_APP_ID", "")
+    WECHAT_APP_SECRET = os.environ.get("WECHAT_APP_SECRET", "")
+    # The URL of a stand-in for WeChat's servers. Without it, requests go to the real ones.
+    WECHAT_URL = os.environ.get("WECHAT_URL", "").rstrip("/")
 
 
 class Testing(Config):
-    """For tests: a database in memory, which each app has for itself."""
+    """For tests: each app has its own database, in memory."""
 
     TESTING = True
     SECRET_KEY = "testing"
@@ -126,42 +120,14 @@ class Testing(Config):
 
 
 class Production(Config):
-    """For everybody: behind HTTPS, so the cookies travel only there."""
+    """For the internet, behind HTTPS: there are no defaults for the key and the database."""
 
+    SECRET_KEY = os.environ.get("SECRET_KEY", "")
+    SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "")
     SESSION_COOKIE_SECURE = True
     REMEMBER_COOKIE_SECURE = True
+    # Seconds for which a browser that was here by HTTPS uses nothing else.
     HSTS_SECONDS = 365 * 24 * 60 * 60
 
-    @classmethod
-    def prepare(cls) -> None:
-        """End the program with a line for each thing that is missing: nothing is made up here."""
-        problems = []
-        if len((cls.SECRET_KEY or "").encode()) < 32:
-            problems.append("Production needs the variable SECRET_KEY: a random text of 32 bytes.")
-        if not os.environ.get("DATABASE_URL"):
-            problems.append("Production needs the variable DATABASE_URL: where the data is.")
-        if problems:
-            raise SystemExit("\n".join(problems))
 
-
-CONFIGS = {"development": Development, "testing": Testing, "production": Production}
-
-
-def find_config(config: str | type[Config] | None = None) -> type[Config]:
-    """Return the settings of that name, or end the program with one line that says why not."""
-    if not isinstance(config, type):
-        name = config or os.environ.get("APP_CONFIG", "development")
-        if name not in CONFIGS:
-            raise SystemExit(f"APP_CONFIG is “{name}”. It can be: {', '.join(CONFIGS)}.")
-        config = CONFIGS[name]
-    config.prepare()
-    check_wechat(config)
-    return config
-
-
-def check_wechat(config: type[Config]) -> None:
-    """End the program with one line if the login with WeChat is configured by half."""
-    if config.WECHAT_APP_ID and not config.WECHAT_APP_SECRET:
-        raise SystemExit("WECHAT_APP_ID is set, and WECHAT_APP_SECRET is not: both or none.")
-    if config.WECHAT_URL and not config.WECHAT_URL.startswith(("http://", "https://")):
-        raise SystemExit(f"WECHAT_URL is “{config.WECHAT_URL}”. It begins with http or https.")
+CONFIGS = {"development": Config, "testing": Testing, "production": Production}

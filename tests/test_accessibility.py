@@ -3,9 +3,7 @@
 What the HTML alone tells is in test_pages.py. This file looks at the pages in a browser.
 """
 
-import io
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
@@ -17,15 +15,19 @@ import pytest
 from pygments.token import STANDARD_TYPES
 
 from tests.support.axe import axe_source
-from tests.support.axe import barriers
+from tests.support.axe import violations
 from tests.support.browser import MARKDOWN
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.chromium import Chromium
-from tests.support.processes import wait_until
+from tests.support.exports import Export
 from tests.support.server import Server
 
-pytestmark = pytest.mark.since(1)
+pytestmark = [
+    pytest.mark.since(1),
+    pytest.mark.xdist_group("accessibility"),
+    pytest.mark.not_on_mysql("what the browser does with the pages"),
+]
 
 # What is wrong depends on the width or on the colours: each of them with one of the others.
 LOOKS = ((360, "light"), (1000, "dark"))
@@ -89,7 +91,7 @@ FOCUS = r"""(() => {
 class Findings:
     """What stands in somebody's way, a line each."""
 
-    barriers: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
     sideways: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     bright: list[str] = field(default_factory=list)
@@ -103,7 +105,7 @@ class Findings:
             self._add_width(tab, name, width, "100%")
             tab.prefer(color_scheme=scheme, reduced_motion="reduce")
             where = f"{name}, {width} pixels, {scheme}: "
-            self.barriers += [where + text for text in barriers(tab)]
+            self.violations += [where + text for text in violations(tab)]
             self.unseen += [where + text for text in tab.js(FOCUS)]
         ground = tab.js(GROUND)
         if ground == "rgba(0, 0, 0, 0)" or brightness(ground) > 0.2:
@@ -118,7 +120,7 @@ class Findings:
     @property
     def all(self) -> list[str]:
         """All lines."""
-        return self.barriers + self.sideways + self.unseen + self.bright
+        return self.violations + self.sideways + self.unseen + self.bright
 
     def check(self) -> None:
         """Fail if there is anything."""
@@ -202,24 +204,29 @@ def found(tab: Chromium, server: Server, pages: list[Page], fine: set[str]) -> F
     return findings
 
 
-def test_axe_finds_nothing(found):
-    assert not found.barriers, report(found.barriers)
+def test_axe_finds_no_violations(found):
+    """Every page follows the rules for accessible pages that axe-core can check."""
+    assert not found.violations, report(found.violations)
 
 
-def test_nothing_has_to_be_scrolled_sideways(found):
+def test_no_page_scrolls_sideways(found):
+    """No page scrolls sideways, not even on a narrow screen or with large text."""
     assert not found.sideways, report(found.sideways)
 
 
-def test_the_focus_is_always_seen(found):
+def test_the_focus_is_always_visible(found):
+    """Every link and field shows that it has the focus."""
     assert not found.unseen, report(found.unseen)
 
 
 @pytest.mark.ours
-def test_in_the_dark_pages_are_dark(found):
+def test_the_dark_color_scheme_is_dark(found):
+    """With the dark color scheme every page is dark."""
     assert not found.bright, report(found.bright)
 
 
 def test_the_first_stop_of_tab_skips_the_navigation(tab):
+    """The first stop of the Tab key is a link that skips the navigation."""
     tab.open("/posts/")
     tab.press("Tab")
     link = "document.activeElement"
@@ -233,8 +240,8 @@ def test_the_first_stop_of_tab_skips_the_navigation(tab):
 @pytest.mark.ours
 @pytest.mark.one_step
 @pytest.mark.since(2)
-def test_every_colour_of_code_can_be_read(tab, person):
-    """Axe-core judges the contrast of each kind of word that Pygments knows, in both schemes."""
+def test_highlighted_code_has_enough_contrast(tab, person):
+    """Every color of highlighted code has enough contrast, in both color schemes."""
     number = person.write(body="```python\nprint()\n```")
     tab.open(f"/posts/{number}")
     names = sorted({*STANDARD_TYPES.values()} - {"", "w"})  # w is white space
@@ -257,7 +264,8 @@ def test_every_colour_of_code_can_be_read(tab, person):
 @pytest.mark.ours
 @pytest.mark.one_step
 @pytest.mark.since(5)
-def test_an_export_can_be_read_in_every_state(tab, join):
+def test_the_exports_page_is_accessible_in_every_state(tab, join):
+    """The page of exports is accessible in every state that an export can have."""
     person = join()
     for _ in range(4):  # the last one is refused, with a message
         page = person.submit("/exports/")
@@ -282,15 +290,13 @@ def test_an_export_can_be_read_in_every_state(tab, join):
 
 @pytest.mark.one_step
 @pytest.mark.since(5)
-def test_the_pages_of_an_archive_are_for_everybody(tab, join, worker, tmp_path):
+def test_the_pages_of_an_archive_are_accessible(tab, join, worker, tmp_path):
+    """The pages in an archive are accessible, too."""
     person = join()
     person.write(body=MARKDOWN)
     person.write("A title" + " that is long" * 8)
-    address = person.api("POST", "/api/exports").headers.get("Location")
-    assert address, "POST /api/exports names no Location"
-    archive = wait_until(lambda: person.get(address).json()["archive_url"], "the archive is ready")
-    with zipfile.ZipFile(io.BytesIO(person.get(archive).response.content)) as file:
-        file.extractall(tmp_path)
+    with Export.start(person).until_end().archive() as archive:
+        archive.extractall(tmp_path)
     files = [tmp_path / "index.html", *sorted(tmp_path.glob("posts/*.html"))]
     assert len(files) == 3, f"an index and two posts were expected, not {files}"
     findings = Findings()
@@ -307,11 +313,12 @@ OF_SWAGGER_UI = ("color-contrast", "heading-order", "region")
 
 @pytest.mark.one_step
 @pytest.mark.since(5)
-def test_the_description_of_the_api_has_a_heading_and_a_name(visitor, tab):
+def test_the_api_documentation_is_accessible(visitor, tab):
+    """The page with the API's documentation has one heading, and labels of its own."""
     page = visitor.get("/api/docs/")
     assert page.status == 200, page
     tab.open("/api/docs/")
     tab.wait("document.querySelector('.opblock')", "the page of Swagger UI")
     assert tab.js("document.querySelectorAll('h1').length") == 1, "one <h1>"
-    found = barriers(tab, except_for=OF_SWAGGER_UI)
+    found = violations(tab, except_for=OF_SWAGGER_UI)
     assert not found, report(found)

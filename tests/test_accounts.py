@@ -1,5 +1,8 @@
 """Accounts: register, log in, log out, stay logged in."""
 
+import json
+import shutil
+
 import pytest
 
 from tests.support.browser import Browser
@@ -9,7 +12,8 @@ from tests.support.browser import new_name
 pytestmark = pytest.mark.since(2)
 
 
-def test_who_registers_is_logged_in_and_welcomed(visitor):
+def test_registering_logs_in(visitor):
+    """Registering creates the account, logs in and shows a message."""
     name = new_name()
     page = visitor.register(name, "correct horse")
     assert page.status == 200
@@ -18,14 +22,16 @@ def test_who_registers_is_logged_in_and_welcomed(visitor):
     assert name in visitor.get("/").words, "no page says who is logged in"
 
 
-def test_a_visitor_is_offered_to_log_in_and_to_register(visitor):
+def test_anonymous_pages_link_to_login_and_registration(visitor):
+    """Anonymous users find links to log in and to register."""
     links = visitor.get("/").links()
     assert any(link.startswith("/auth/login") for link in links)
     assert "/auth/register" in links
     assert not visitor.is_logged_in()
 
 
-def test_a_name_is_given_once(visitor, account):
+def test_a_username_is_taken_once(visitor, account):
+    """A username that is taken is refused with a message."""
     page = visitor.register(account.username, "another password")
     assert page.status in (200, 400, 409, 422)
     assert page.messages, f"{page}, but no message says that the name is taken"
@@ -34,6 +40,7 @@ def test_a_name_is_given_once(visitor, account):
 
 
 def test_log_out_and_in_again(person):
+    """Logging out ends the session, and the password starts a new one."""
     page = person.logout()
     assert page.status == 200
     assert page.messages, f"{page}, but no message says that it worked"
@@ -43,7 +50,8 @@ def test_log_out_and_in_again(person):
     assert person.is_logged_in()
 
 
-def test_logging_out_takes_a_post(person):
+def test_logging_out_needs_post(person):
+    """Logging out needs a POST; a GET is answered by 405."""
     page = person.get("/auth/logout", follow=False)
     assert page.status == 405, (
         f"{page}; if a GET logs out, every picture on another site can do it: allow POST alone"
@@ -52,6 +60,7 @@ def test_logging_out_takes_a_post(person):
 
 
 def test_a_wrong_password_and_an_unknown_name_look_the_same(server, account):
+    """A wrong password and an unknown name get the same answer."""
     wrong = Browser(server).login(account.username, "not the password")
     unknown = Browser(server).login(new_name(), "not the password")
     assert wrong.messages, f"{wrong}, but no message says that it did not work"
@@ -59,14 +68,16 @@ def test_a_wrong_password_and_an_unknown_name_look_the_same(server, account):
     assert wrong.status == unknown.status, "the status tells which names exist"
 
 
-def test_a_wrong_password_lets_nobody_in(visitor, join):
+def test_a_wrong_password_does_not_log_in(visitor, join):
+    """A wrong password does not log in, whatever part of it is right."""
     person = join()
     for password in ("", person.password.upper(), person.password + " x"):
         visitor.login(person.username, password)
         assert not visitor.is_logged_in(), f"the password “{password}” let a visitor in"
 
 
-def test_accounts_do_not_mix(join):
+def test_users_have_separate_sessions(join):
+    """Two users have separate sessions: each sees their own name, and logs out alone."""
     ada, ben = join(), join()
     assert ada.username in ada.get("/").words
     assert ben.username not in ada.get("/").words
@@ -74,7 +85,8 @@ def test_accounts_do_not_mix(join):
     assert ada.is_logged_in()
 
 
-def test_a_page_for_members_sends_visitors_to_the_login_and_back(visitor, account):
+def test_the_login_page_returns_to_the_requested_page(visitor, account):
+    """A page that needs a login sends anonymous users to the login page, and back after it."""
     page = visitor.get("/posts/new")
     assert page.path.startswith("/auth/login?"), f"{page}; visitors should be sent to the login"
     assert page.messages, f"{page}, but no message says why"
@@ -83,14 +95,16 @@ def test_a_page_for_members_sends_visitors_to_the_login_and_back(visitor, accoun
     assert page.status == 200
 
 
-def test_a_failed_login_still_leads_back_afterwards(visitor, account):
+def test_a_failed_login_keeps_the_requested_page(visitor, account):
+    """After a failed login, the next try still leads to the requested page."""
     page = visitor.get("/posts/new")
     page = visitor.submit_on(page, username=account.username, password="wrong password")
     page = visitor.submit_on(page, username=account.username, password=account.password)
     assert page.path == "/posts/new", f"{page}; a mistyped password lost the way back"
 
 
-def test_the_session_cookie_is_kept_from_scripts_and_other_sites(visitor):
+def test_the_session_cookie_is_httponly_and_samesite(visitor):
+    """The session cookie is HttpOnly and SameSite=Lax."""
     page = visitor.submit("/auth/register", follow=False, username=new_name(), password="p" * 12)
     cookie = page.headers.get("Set-Cookie", "").lower()
     assert cookie, f"{page} without a cookie"
@@ -99,6 +113,7 @@ def test_the_session_cookie_is_kept_from_scripts_and_other_sites(visitor):
 
 
 def test_no_page_shows_a_password(visitor):
+    """No page contains a password that was typed."""
     password = "tell nobody 123"
     pages = [visitor.register(new_name(), password), visitor.get("/")]
     pages.append(visitor.login(new_name(), password))
@@ -107,13 +122,15 @@ def test_no_page_shows_a_password(visitor):
         assert password not in page.text, f"{page} holds the password"
 
 
-def test_passwords_are_typed_unseen(visitor):
+def test_password_fields_hide_what_is_typed(visitor):
+    """Password fields hide what is typed."""
     for path in ("/auth/login", "/auth/register"):
         fields = {field.get("name"): field.get("type") for field in visitor.get(path).fields}
         assert fields.get("password") == "password", f"the password is readable at {path}"
 
 
-def test_a_faked_session_is_no_login(server, account):
+def test_a_forged_session_cookie_does_not_log_in(server, account):
+    """A forged session cookie does not log in, and causes no error."""
     browser = account.come_back()
     name, value = next((cookie.name, cookie.value) for cookie in browser.http.cookies)
     for fake in (value[:-4] + "AAAA", value.partition(".")[0], "", "x" * 3000, "e30.e30.e30"):
@@ -124,8 +141,60 @@ def test_a_faked_session_is_no_login(server, account):
         assert not page.forms_to("/auth/logout"), f"the cookie {fake[:40]} logged somebody in"
 
 
+# Signs sessions with the key of the app, as another step or an older version of it may have done.
+SIGN = """
+import json, sys
+from flask.cli import ScriptInfo
+
+app = ScriptInfo().load_app()
+serializer = app.session_interface.get_signing_serializer(app)
+print(json.dumps([serializer.dumps(session) for session in json.load(sys.stdin)]))
+"""
+
+
+@pytest.mark.since(3)
+@pytest.mark.ours
+@pytest.mark.one_step
+def test_a_session_of_any_odd_form_is_anonymous(server):
+    """A session that names no user of this database is anonymous, whatever it holds."""
+    odd = [1, "1", "1 2026-01-05T10:00:00", -1, 2**70, 1.5, True, None, "", "x" * 3000, "\0", "'",
+           ["1"], {"id": 1}, [], "\U0001f600", "None", "a" * 32]  # fmt: skip
+    script = SIGN.replace("json.load(sys.stdin)", repr([{"_user_id": value} for value in odd]))
+    result = server.project.python("-c", script)
+    assert result.code == 0, str(result)
+    cookies = json.loads(result.output.splitlines()[-1])
+    for value, cookie in zip(odd, cookies, strict=True):
+        browser = Browser(server)
+        browser.http.cookies.set("session", cookie, domain="127.0.0.1", path="/")
+        page = browser.get("/")
+        assert page.status == 200, f"{page} for a session with {value!r}"
+        assert not browser.is_logged_in(), f"a session with {value!r} logged somebody in"
+        page = browser.get("/posts/new")
+        assert page.path.startswith("/auth/login"), f"{page} for a session with {value!r}"
+
+
+@pytest.mark.since(3)
+@pytest.mark.ours
+def test_a_session_of_another_database_is_anonymous(server, own_server):
+    """A session of the same user in another database is anonymous."""
+    here = Person(server).join()
+    there = Person(own_server)
+    there.register(here.username, here.password)
+    assert there.is_logged_in()
+    key = server.project.folder / "instance" / "secret_key"
+    shutil.copy(key, own_server.project.folder / "instance" / "secret_key")
+    own_server.restart()
+    stranger = Browser(own_server)
+    for cookie in here.http.cookies:
+        stranger.http.cookies.set(cookie.name, cookie.value, domain="127.0.0.1", path="/")
+    page = stranger.get("/")
+    assert page.status == 200
+    assert not stranger.is_logged_in(), "a session of another database was taken for one of this"
+
+
 @pytest.mark.since(2, until=2)
-def test_a_restart_forgets_everything_kept_in_variables(own_server):
+def test_a_restart_loses_what_is_kept_in_memory(own_server):
+    """A restart loses accounts and posts that are kept in memory."""
     person = Person(own_server).join()
     title = "Soon forgotten"
     person.write(title)
@@ -140,6 +209,7 @@ def test_a_restart_forgets_everything_kept_in_variables(own_server):
 
 @pytest.mark.since(3)
 def test_a_restart_keeps_accounts_posts_and_sessions(server, person):
+    """A restart keeps accounts, posts and sessions."""
     number = person.write("Not forgotten")
     server.restart()
     assert person.get(f"/posts/{number}").heading == "Not forgotten"
@@ -158,6 +228,7 @@ def close_browser(browser: Browser) -> None:
 
 @pytest.mark.since(3)
 def test_remember_me_outlives_the_browser(account):
+    """“Remember me” keeps the user logged in after the browser is closed, until they log out."""
     browser = account.come_back(remember=True)
     assert cookies_with_expiry(browser), "with “remember” ticked, no cookie has an expiry date"
     close_browser(browser)
@@ -168,6 +239,7 @@ def test_remember_me_outlives_the_browser(account):
 
 @pytest.mark.since(3)
 def test_without_remember_me_closing_the_browser_logs_out(account):
+    """Without “remember me”, closing the browser logs out."""
     browser = account.come_back()
     assert not cookies_with_expiry(browser), "a cookie was kept that nobody asked for"
     close_browser(browser)
@@ -175,7 +247,8 @@ def test_without_remember_me_closing_the_browser_logs_out(account):
 
 
 @pytest.mark.since(3)
-def test_the_remember_cookie_is_kept_from_scripts(visitor, account):
+def test_the_remember_cookie_is_httponly(visitor, account):
+    """The “remember me” cookie is HttpOnly."""
     page = visitor.submit(
         "/auth/login",
         follow=False,
@@ -191,7 +264,8 @@ def test_the_remember_cookie_is_kept_from_scripts(visitor, account):
 
 @pytest.mark.ours
 @pytest.mark.since(3)
-def test_the_session_of_somebody_who_is_gone_is_a_visitors(server, join):
+def test_the_session_of_a_deleted_account_is_anonymous(server, join):
+    """The session of a deleted account is anonymous."""
     person = join()
     remembered = person.come_back(remember=True)
     close_browser(remembered)

@@ -21,7 +21,11 @@ from tests.support.server import Server
 
 # Most is seen in the step that brings the page, and in the last one. What takes long is seen in the
 # last one alone: app/admin.py is the same there, byte by byte.
-pytestmark = [pytest.mark.since(4), pytest.mark.about("app/admin.py")]
+pytestmark = [
+    pytest.mark.since(4),
+    pytest.mark.about("app/admin.py"),
+    pytest.mark.xdist_group("admin"),
+]
 
 PASSWORD = "a long password"
 TABLES = ("user", "post")
@@ -99,19 +103,22 @@ def counts(server: Server) -> list[int]:
 # Who gets in
 
 
-def test_an_admin_gets_in_and_finds_the_way_there(boss):
+def test_an_admin_finds_the_admin_page(boss):
+    """An admin can open the admin page, and other pages link to it."""
     page = boss.get("/admin/")
     assert page.status == 200, f"{page} for an admin"
     assert page.path == "/admin/"
     assert "/admin/" in boss.get("/").links(), "no page links an admin to the admin page"
 
 
-def test_others_find_no_link_to_it(person, visitor, routes):
+def test_others_see_no_link_to_the_admin_page(person, visitor, routes):
+    """Other users see no link to the admin page."""
     for browser in (person, visitor):
         assert "/admin/" not in browser.get("/").links(), "a link that only leads to a 403"
 
 
-def test_visitors_are_sent_to_the_login_from_every_route(visitor, routes):
+def test_every_admin_route_sends_anonymous_users_to_the_login(visitor, routes):
+    """Every route of the admin page sends anonymous users to the login page."""
     for method, path in routes:
         page = send(visitor, method, path, id="1", rowid="1", action="delete")
         where = page.headers.get("Location", "")
@@ -119,14 +126,16 @@ def test_visitors_are_sent_to_the_login_from_every_route(visitor, routes):
         assert urlsplit(where).path == "/auth/login", f"{page} sends a visitor to {where}"
 
 
-def test_who_logs_in_comes_back_to_it(visitor, boss):
+def test_the_login_returns_to_the_admin_page(visitor, boss):
+    """After the login an admin returns to the admin page."""
     page = visitor.get("/admin/")
     assert page.messages, f"{page}, but no message says why there is a login now"
     page = visitor.submit_on(page, username=boss.username, password=boss.password)
     assert page.path == "/admin/", f"{page}; after the login an admin wanted to go to /admin/"
 
 
-def test_who_is_no_admin_gets_a_403_on_every_route(person, routes, server):
+def test_every_admin_route_answers_403_to_other_users(person, routes, server):
+    """Every route of the admin page answers 403 to users who are no admins."""
     before = counts(server)
     for method, path in routes:
         page = send(person, method, path, id="1", rowid="1", action="delete")
@@ -135,7 +144,8 @@ def test_who_is_no_admin_gets_a_403_on_every_route(person, routes, server):
     assert counts(server) == before
 
 
-def test_without_a_token_nothing_is_done(boss, routes, server):
+def test_the_admin_page_needs_the_csrf_token(boss, routes, server):
+    """Without a CSRF token the admin page changes nothing: 400."""
     before = counts(server)
     for method, path in routes:
         if method == "GET":
@@ -147,7 +157,8 @@ def test_without_a_token_nothing_is_done(boss, routes, server):
 
 
 @pytest.mark.ours
-def test_who_is_an_admin_no_more_is_out_at_once(boss):
+def test_a_former_admin_is_locked_out_at_once(boss):
+    """A user who is no longer an admin is locked out at once."""
     ada = new_user(boss, is_admin=True)
     assert ada.login(ada.username, ada.password).status == 200
     assert ada.get("/admin/").status == 200
@@ -160,6 +171,7 @@ def test_who_is_an_admin_no_more_is_out_at_once(boss):
 
 @pytest.mark.ours
 def test_the_posts_can_be_searched_filtered_sorted_and_paged(boss, seeded, person):
+    """The posts can be searched, filtered, sorted and paged through."""
     title = new_name("needle")
     person.write(title)
     for query in (f"search={title}", f"search={title[:8].upper()}+{title[8:]}", f"flt0_0={title}"):
@@ -182,6 +194,7 @@ def test_the_posts_can_be_searched_filtered_sorted_and_paged(boss, seeded, perso
 
 @pytest.mark.ours
 def test_the_users_can_be_searched_and_filtered(boss, person):
+    """The users can be searched and filtered."""
     found = cells(boss.get(f"/admin/user/?search={person.username}"))
     assert [row[1:3] for row in found] == [[person.username, ""]]
     page = boss.get("/admin/user/")
@@ -191,8 +204,58 @@ def test_the_users_can_be_searched_and_filtered(boss, person):
     assert [row[1:3] for row in admins] == [[boss.username, "yes"]]
 
 
+def found(boss: Person, table: str, column: str, text: str) -> list[list[str]]:
+    """What the search and the filter "contains" find; both have to find the same."""
+    page = boss.get(f"/admin/{table}/")
+    groups = json.loads(page.soup.find(id="filter-groups-data").get_text())
+    args = {one["operation"]: one["arg"] for one in groups[column]}
+    rows = cells(boss.get(f"/admin/{table}/?search={quote(text)}"))
+    assert rows == cells(boss.get(f"/admin/{table}/?flt0_{args['contains']}={quote(text)}"))
+    others = cells(boss.get(f"/admin/{table}/?flt0_{args['not contains']}={quote(text)}"))
+    assert not any(row in others for row in rows), f"“not contains {text}” shows what contains it"
+    return rows
+
+
 @pytest.mark.ours
-def test_a_post_can_be_changed_and_stays_its_authors(boss, person):
+@pytest.mark.one_step
+@pytest.mark.parametrize(("stored", "typed"), hostile.SAME_TEXTS.values(), ids=hostile.SAME_TEXTS)
+def test_the_search_finds_capital_and_small_letters(boss, person, stored, typed):
+    unique = new_name("")
+    title = f"{stored}{unique}"
+    person.write(title)
+    rows = found(boss, "post", "Title", f"{typed}{unique}")
+    assert [row[1] for row in rows] == [title], f"“{typed}” does not find “{stored}”"
+
+
+@pytest.mark.ours
+@pytest.mark.one_step
+def test_the_search_finds_a_name_in_another_spelling(boss):
+    ada = Person(boss.server)
+    name = f"Ärger{new_name('')}"
+    ada.register(name, PASSWORD)
+    ada.submit("/posts/new", title="By Ada", body="text")
+    for typed in (name, name.upper(), name.lower(), name.replace("Är", "ａ\u0308ｒ")):
+        for table, column, index in (("user", "Name", 1), ("post", "Author", 2)):
+            rows = found(boss, table, column, typed)
+            assert [row[index] for row in rows] == [name], f"“{typed}” finds {rows} in {table}"
+
+
+@pytest.mark.ours
+@pytest.mark.one_step
+def test_what_is_searched_for_is_a_text_and_no_pattern(boss, person):
+    unique = new_name("")
+    titles = {char: f"{unique}{char}z" for char in hostile.PATTERN_CHARACTERS}
+    for title in titles.values():
+        person.write(title)
+    person.write(f"{unique}az")
+    for char, title in titles.items():
+        rows = found(boss, "post", "Title", f"{unique}{char}z")
+        assert [row[1] for row in rows] == [title], f"“{char}” finds {rows}"
+
+
+@pytest.mark.ours
+def test_an_edited_post_keeps_its_author(boss, person):
+    """An admin can edit a post, which keeps its author."""
     number = person.write("Before")
     page = boss.submit(edit_path("post", number), title="  After   all ", body="one\r\ntwo\r\n")
     assert page.path == "/admin/post/", f"{page}; after saving, back to the list"
@@ -206,7 +269,8 @@ def test_a_post_can_be_changed_and_stays_its_authors(boss, person):
 @pytest.mark.ours
 @pytest.mark.one_step
 @pytest.mark.parametrize("text", hostile.TEXTS.values(), ids=hostile.TEXTS.keys())
-def test_any_text_as_a_title_or_a_name(boss, text):
+def test_any_text_may_be_typed_as_a_title_or_a_username(boss, text):
+    """Any text typed as a title or a username is saved as text, or refused with a message."""
     name = text.format(unique=new_name("x")) if "{" in text else text
     database = boss.server.project
     last = database.rows("SELECT max(id) AS id FROM user")[0]["id"]
@@ -228,6 +292,7 @@ def test_any_text_as_a_title_or_a_name(boss, text):
 
 @pytest.mark.ours
 def test_a_text_that_is_too_long_is_refused(boss):
+    """A title or a text that is too long is refused with a message."""
     post = boss.write("Before")
     for field, length in (("title", 121), ("body", 10_001)):
         page = boss.submit(edit_path("post", post), **{field: "x" * length})
@@ -239,6 +304,7 @@ def test_a_text_that_is_too_long_is_refused(boss):
 
 @pytest.mark.ours
 def test_markup_in_a_name_is_shown_as_text(boss, visitor):
+    """Markup in usernames and titles is shown as text."""
     name = f"<script>{new_name('')}</script>"
     visitor.register(name, PASSWORD)
     visitor.submit("/posts/new", title=name, body="text")
@@ -256,6 +322,7 @@ def test_markup_in_a_name_is_shown_as_text(boss, visitor):
 
 @pytest.mark.ours
 def test_a_new_user_can_log_in_and_the_password_is_hashed(boss, server):
+    """A user created by an admin can log in, and their password is stored as a hash."""
     ada = new_user(boss)
     ada.come_back()
     row = row_of(server, ada.username)
@@ -266,6 +333,7 @@ def test_a_new_user_can_log_in_and_the_password_is_hashed(boss, server):
 
 @pytest.mark.ours
 def test_no_page_shows_a_password_hash(boss, routes, server):
+    """No page shows a password hash, and the search does not look at them."""
     stored = row_of(server, boss.username)["password_hash"]
     salt = stored.split("$")[1]
     for method, path in routes:
@@ -279,7 +347,8 @@ def test_no_page_shows_a_password_hash(boss, routes, server):
 
 
 @pytest.mark.ours
-def test_fields_that_are_not_in_the_form_are_not_taken(boss, server):
+def test_fields_that_the_form_lacks_are_ignored(boss, server):
+    """Fields that a form does not have are ignored."""
     ada = new_user(boss)
     before = row_of(server, ada.username)
     forged = {"password_hash": "x", "password": "x" * 9, "name_key": "x", "id": "7", "posts": ""}
@@ -298,7 +367,8 @@ def test_fields_that_are_not_in_the_form_are_not_taken(boss, server):
 @pytest.mark.parametrize(
     ("first", "second"), hostile.SAME_NAMES.values(), ids=hostile.SAME_NAMES.keys()
 )
-def test_a_name_is_given_once(boss, first, second):
+def test_a_username_is_taken_once(boss, first, second):
+    """Two usernames that look the same are refused with a message at the field."""
     unique = new_name("")
     first, second = first.format(unique=unique), second.format(unique=unique)
     ben = new_user(boss)
@@ -315,7 +385,8 @@ def test_a_name_is_given_once(boss, first, second):
 
 
 @pytest.mark.ours
-def test_who_gets_a_new_name_logs_in_by_it(boss, visitor):
+def test_a_renamed_user_logs_in_with_the_new_name(boss, visitor):
+    """A renamed user logs in with the new name, and the old one is free."""
     ada = new_user(boss)
     old, ada_new = ada.username, new_name("Ｎｅｗ ")
     edit_user(boss, ada, username=ada_new)
@@ -329,7 +400,8 @@ def test_who_gets_a_new_name_logs_in_by_it(boss, visitor):
 
 
 @pytest.mark.ours
-def test_a_form_says_what_is_wrong_beside_the_field(boss):
+def test_error_messages_are_beside_their_fields(boss):
+    """A refused form has its messages beside the fields, and sends no password back."""
     page = boss.submit("/admin/user/new/", username="", password="short")
     assert page.status == 200
     for name in ("username", "password"):
@@ -343,7 +415,8 @@ def test_a_form_says_what_is_wrong_beside_the_field(boss):
 
 
 @pytest.mark.ours
-def test_who_is_deleted_goes_with_all_that_is_theirs(boss, join, server, step):
+def test_deleting_a_user_deletes_their_posts_and_exports(boss, join, server, step):
+    """Deleting a user deletes their posts, exports and sessions, and nothing else."""
     ada, ben = join(), join()
     ada.write()
     kept = ben.write()
@@ -361,8 +434,9 @@ def test_who_is_deleted_goes_with_all_that_is_theirs(boss, join, server, step):
 
 
 @pytest.mark.ours
-def test_who_comes_next_is_not_who_was_deleted(boss, server):
-    """SQLite gives the number of a deleted row to the next one, if it was the highest."""
+def test_a_new_user_does_not_inherit_a_deleted_ones_session(boss, server):
+    """The session of a deleted user is not the session of the next new user."""
+    # SQLite gives the number of a deleted row to the next one, if it was the highest.
     ada = Person(server)
     ada.submit("/auth/register", username=ada.username, password=ada.password)
     ada.login(ada.username, ada.password, remember=True)
@@ -377,7 +451,8 @@ def test_who_comes_next_is_not_who_was_deleted(boss, server):
 
 
 @pytest.mark.ours
-def test_several_are_deleted_at_once_or_none(boss, join, server):
+def test_several_rows_are_deleted_together_or_not_at_all(boss, join, server):
+    """Several rows are deleted together or not at all."""
     posts = [boss.write() for _ in range(3)]
     page = send(boss, "POST", "/admin/post/action/", action="delete", rowid=posts[:2])
     assert page.status == 302
@@ -394,7 +469,20 @@ def test_several_are_deleted_at_once_or_none(boss, join, server):
 
 
 @pytest.mark.ours
+def test_all_admins_at_once_can_not_be_deleted(boss, server):
+    ada = new_user(boss, is_admin=True)
+    numbers = [row_of(server, name)["id"] for name in (ada.username, boss.username)]
+    send(boss, "POST", "/admin/user/action/", action="delete", rowid=numbers)
+    page = boss.get("/admin/user/")
+    assert row_of(server, boss.username), "all admins were selected, and all are gone"
+    assert row_of(server, ada.username), "one of two was deleted: half an effect"
+    assert any("last admin" in message for message in page.messages), f"{page} does not say why"
+    edit_user(boss, ada, is_admin=False)
+
+
+@pytest.mark.ours
 def test_the_last_admin_stays_one(boss, server):
+    """The last admin cannot be removed, on any route."""
     number = row_of(server, boss.username)["id"]
     attempts = {
         "unticking the box": lambda: edit_user(boss, boss, is_admin=False),
@@ -421,8 +509,8 @@ def test_the_last_admin_stays_one(boss, server):
 @pytest.mark.ours
 @pytest.mark.one_step
 @pytest.mark.parametrize("database", ["sqlite", "mariadb"])
-def test_two_admins_who_remove_each_other_at_once(idle_server, database, request):
-    """Each takes the right from the other, at the same moment: one of them has to fail."""
+def test_two_admins_cannot_remove_each_other_at_the_same_time(idle_server, database, request):
+    """When two admins remove each other at the same time, one of them stays."""
     if database == "mariadb":
         mariadb = request.getfixturevalue("mariadb")
         idle_server.project.env["DATABASE_URL"] = mariadb.new_database()
@@ -458,13 +546,15 @@ def test_two_admins_who_remove_each_other_at_once(idle_server, database, request
 
 @pytest.mark.ours
 @pytest.mark.one_step
-def test_odd_addresses_are_no_error_of_ours(boss):
+def test_bad_queries_are_no_server_error(boss):
+    """A bad query in the address is never a server error."""
     numbers = (*hostile.BAD_NUMBERS, *hostile.BAD_PAGES, UNKNOWN, "9" * 5000, "1,2", "1&id=2")
     for table in TABLES:
         queries = [f"{name}={value}" for name in ("id", "page", "sort") for value in numbers]
         queries += [f"flt0_{n}={v}" for n in (0, 7, 9, 99, "x") for v in ("", "x", "%00", "a,,b")]
         queries += ["flt", "flt0_", "flt_0=x", "desc=x", "page_size=-1", "search=" + "a+" * 5000]
-        queries += ["search=%25%5f%00", "endpoint=x", "_method=x", "_scheme=x", "_anchor=x"]
+        queries += ["search=%25%5f%00", "endpoint=x", "self=x"]
+        queries += ["_method=x", "_scheme=x", "_anchor=x"]
         for query in queries:
             path = f"/admin/{table}/{'edit/' if query.startswith('id') else ''}"
             page = boss.get(f"{path}?{query}")
@@ -475,7 +565,8 @@ def test_odd_addresses_are_no_error_of_ours(boss):
 
 @pytest.mark.ours
 @pytest.mark.one_step
-def test_odd_forms_are_no_error_of_ours(boss, server):
+def test_bad_forms_are_no_server_error(boss, server):
+    """A bad form is never a server error, and changes nothing."""
     before = counts(server)
     for table in TABLES:
         for fields in (
@@ -505,7 +596,9 @@ def trigger(server: Server) -> Iterator[Callable[[str], None]]:
 
 @pytest.mark.ours
 @pytest.mark.expects_traceback
-def test_what_the_database_says_is_not_on_the_page(boss, trigger):
+@pytest.mark.not_on_mysql("a trigger in SQLite's words")
+def test_database_errors_are_not_shown(boss, trigger):
+    """A database error is a 503 page without the database's words."""
     post = boss.write("Before")
     trigger("INSERT INTO nowhere VALUES (1)")
     page = boss.submit(edit_path("post", post), title="After")
@@ -515,7 +608,9 @@ def test_what_the_database_says_is_not_on_the_page(boss, trigger):
 
 
 @pytest.mark.ours
-def test_a_post_that_is_deleted_while_it_is_changed(boss, trigger):
+@pytest.mark.not_on_mysql("a trigger in SQLite's words")
+def test_editing_a_post_that_was_just_deleted_says_so(boss, trigger):
+    """Saving a post that was deleted meanwhile shows a message."""
     post = boss.write("Before")
     trigger("DELETE FROM post WHERE id = OLD.id")
     page = boss.submit(edit_path("post", post), title="After")
@@ -524,7 +619,8 @@ def test_a_post_that_is_deleted_while_it_is_changed(boss, trigger):
 
 
 @pytest.mark.ours
-def test_what_is_in_the_address_does_not_get_into_the_links(boss):
+def test_the_query_does_not_get_into_links(boss):
+    """Unknown parts of the query do not get into the links of the page."""
     page = boss.get("/admin/user/?_scheme=javascript&_external=1&foo=bar")
     links = [link["href"] for link in page.soup("a", href=True)]
     assert links
@@ -535,7 +631,8 @@ def test_what_is_in_the_address_does_not_get_into_the_links(boss):
 
 @pytest.mark.ours
 @pytest.mark.one_step
-def test_nothing_leads_to_another_site(boss, server):
+def test_the_url_parameter_never_leads_to_another_site(boss, server):
+    """The parameter ?url= never leads to another site."""
     here = urlsplit(server.url).netloc
     for text in hostile.ELSEWHERE:
         target = quote(text.format(here=here), safe="")
@@ -549,7 +646,8 @@ def test_nothing_leads_to_another_site(boss, server):
 
 
 @pytest.mark.ours
-def test_without_its_tables_it_says_what_to_do(own_server):
+def test_before_the_upgrade_the_admin_page_says_what_to_do(own_server):
+    """Before `flask db upgrade` the admin page is a 503 that names this command."""
     ada = Person(own_server).join()
     own_server.project.flask_all(("make-admin", ada.username), ("db", "downgrade", "0001"))
     for path in ("/admin/", "/admin/user/", "/admin/post/", "/posts/"):
@@ -597,6 +695,7 @@ assert many == few, f"{few} queries with one post, {many} with many posts of fou
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_many_posts_take_no_more_queries(project):
+    """The list of posts needs as many queries for thousands of posts as for one."""
     seed = ("seed", "--username", "ada", "--password", "12345678", "--posts", "1")
     project.flask_all(("db", "upgrade"), seed, ("make-admin", "ada"))
     result = project.python("-c", QUERIES)
@@ -607,7 +706,8 @@ def test_many_posts_take_no_more_queries(project):
 
 
 @pytest.mark.ours
-def test_every_page_of_it_is_a_page_of_the_site(boss, person):
+def test_admin_pages_keep_the_rules_of_all_pages(boss, person):
+    """The pages of the admin page keep the rules of all other pages."""
     post = person.write()
     pages = [
         page
@@ -639,7 +739,8 @@ def test_every_page_of_it_is_a_page_of_the_site(boss, person):
 
 @pytest.mark.ours
 @pytest.mark.one_step
-def test_it_works_in_a_browser(boss, person):
+def test_the_admin_page_works_in_a_browser(boss, person):
+    """Filters, questions before deleting and narrow screens work in a real browser."""
     title = new_name("needle")
     post = person.write(title)
     browser = Chromium()

@@ -1,7 +1,6 @@
 """The description of the API: it is valid, complete, and the API does what it says."""
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,9 +9,16 @@ from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.described import NEEDED
 from tests.support.described import Run
+from tests.support.exports import Export
 from tests.support.server import Server
 
-pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.usefixtures("worker")]
+pytestmark = [
+    pytest.mark.since(5),
+    pytest.mark.one_step,
+    pytest.mark.usefixtures("worker"),
+    pytest.mark.xdist_group("api"),
+    pytest.mark.not_on_mysql("what the API says of itself"),
+]
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -52,20 +58,23 @@ def check_described(spec: dict, page: Page, status: int, operation: str) -> None
 # What it says
 
 
-def test_the_description_is_valid(spec):
+def test_the_openapi_document_is_valid(spec):
+    """The OpenAPI document is valid."""
     tool = pytest.importorskip("openapi_spec_validator", reason=NEEDED)
     tool.validate(spec)
 
 
 @pytest.mark.ours
 def test_each_operation_has_a_name_of_its_own(spec):
+    """Each operation has its own operationId."""
     names = [what.get("operationId") for _, what in operations(spec)]
     assert None not in names, f"a program cannot call what has no operationId: {names}"
     assert len(set(names)) == len(names), f"an operationId that is there twice: {names}"
 
 
 @pytest.mark.ours
-def test_each_operation_names_its_errors(spec):
+def test_each_operation_documents_its_errors(spec):
+    """Each operation documents the errors that it can answer with."""
     for name, what in operations(spec):
         wanted = {"401", "500", "503"}
         wanted |= {"404"} if "{" in name else set()
@@ -78,7 +87,8 @@ def test_each_operation_names_its_errors(spec):
 
 
 @pytest.mark.ours
-def test_each_answer_has_a_schema_and_all_json_an_example(spec):
+def test_each_response_has_a_schema_and_an_example(spec):
+    """Each response has a schema, and each JSON response an example."""
     for name, what in operations(spec):
         for code, answer in what["responses"].items():
             for kind, media in answer.get("content", {}).items():
@@ -89,7 +99,8 @@ def test_each_answer_has_a_schema_and_all_json_an_example(spec):
 
 
 @pytest.mark.ours
-def test_the_description_says_how_to_log_in(spec):
+def test_the_openapi_document_names_the_session_and_the_token(spec):
+    """The document says which operations need the session cookie and the CSRF token."""
     schemes = spec["components"]["securitySchemes"]
     placed = {name: (scheme["in"], scheme["name"]) for name, scheme in schemes.items()}
     for name, what in operations(spec):
@@ -101,7 +112,8 @@ def test_the_description_says_how_to_log_in(spec):
 
 
 @pytest.mark.ours
-def test_the_description_describes_nothing_that_is_not_there(spec):
+def test_the_openapi_document_has_no_unused_components(spec):
+    """The document has no unused components."""
     text = json.dumps(spec)
     for kind, parts in spec["components"].items():
         for name in parts if kind != "securitySchemes" else ():
@@ -109,6 +121,7 @@ def test_the_description_describes_nothing_that_is_not_there(spec):
 
 
 def test_the_examples_fit_their_schemas(spec):
+    """The examples fit their schemas."""
     found = 0
     for name, what in operations(spec):
         for code, answer in what["responses"].items():
@@ -143,33 +156,17 @@ def exports(people: list[Person]) -> list[str]:
     while left := person.get("/api/exports").json():  # one under way is cancelled, then deleted
         for export in left:
             person.api("DELETE", f"/api/exports/{export['id']}")
-    finished = ended(person, start(person))
-    assert finished["state"] == "SUCCESS", finished
+    finished = Export.start(person).until_end()
     for _ in range(5):
-        path = start(person)
-        person.api("DELETE", path)
-        if person.get(path).status == 200:  # else it had just finished, and was deleted
-            cancelled = ended(person, path)
-            assert cancelled["state"] == "REVOKED", cancelled
-            return [finished["id"], cancelled["id"]]
+        export = Export.start(person)
+        export.cancel()
+        if person.get(export.path).status == 200:  # else it had just finished, and was deleted
+            return [finished.id, export.until_end("REVOKED").id]
     raise AssertionError("no export could be cancelled before its end")
 
 
-def start(person: Person) -> str:
-    page = person.api("POST", "/api/exports")
-    assert page.status == 202, f"{page}; a started export is answered by 202"
-    return page.headers["Location"]
-
-
-def ended(person: Person, path: str) -> dict:
-    deadline = time.monotonic() + 30
-    while (export := person.get(path).json())["state"] not in ("SUCCESS", "FAILURE", "REVOKED"):
-        assert time.monotonic() < deadline, f"it does not end: {export}"
-        time.sleep(0.05)
-    return export
-
-
-def test_refusals_are_in_the_description(spec, people, exports):
+def test_error_responses_are_documented(spec, people, exports):
+    """Each error response is documented, and fits its schema."""
     ada, ben = people
     finished, cancelled = (f"/api/exports/{export}" for export in exports)
     parts = [(f"field {number}", (None, "text")) for number in range(1001)]
@@ -184,7 +181,8 @@ def test_refusals_are_in_the_description(spec, people, exports):
         check_described(spec, page, status, operation)
 
 
-def test_visitors_hear_of_the_login_before_the_token(spec, visitor):
+def test_anonymous_requests_get_401_before_400(spec, visitor):
+    """An anonymous request without a token gets 401, not 400."""
     check_described(spec, visitor.post("/api/exports"), 401, "POST /api/exports")
 
 
@@ -198,7 +196,8 @@ def test_visitors_hear_of_the_login_before_the_token(spec, visitor):
         "no type",
     ],
 )
-def test_a_body_that_nobody_asked_for_does_no_harm(person, kind, body):
+def test_an_unexpected_body_is_ignored(person, kind, body):
+    """An unexpected request body is ignored."""
     headers = {"Content-Type": kind, "X-CSRFToken": person.get("/").csrf_token}
     unknown = "/api/exports/8dc92a5e-6a3f-4d0b-9d43-0a7c51f2b6e1"
     page = person.request("DELETE", unknown, data=body, headers=headers)
@@ -210,7 +209,8 @@ def test_a_body_that_nobody_asked_for_does_no_harm(person, kind, body):
 
 
 @pytest.mark.slow
-def test_the_api_does_what_its_description_says(server, spec, people, exports):
+def test_the_api_keeps_to_its_openapi_document(server, spec, people, exports):
+    """Generated requests, good and bad, get what the OpenAPI document says."""
     run = Run(server.url, exports, people, "coverage", "fuzzing", "stateful")
     assert run.code == 0, str(run)
     met = run.answers
@@ -222,7 +222,8 @@ def test_the_api_does_what_its_description_says(server, spec, people, exports):
 
 
 @pytest.mark.slow
-def test_visitors_get_what_the_description_says(server, spec, exports):
+def test_anonymous_requests_get_what_the_openapi_document_says(server, spec, exports):
+    """Anonymous generated requests get 401 from every operation."""
     run = Run(server.url, exports, [], "coverage")
     assert run.code == 0, str(run)
     for name, _ in operations(spec):

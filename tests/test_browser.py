@@ -15,7 +15,14 @@ from tests.support.browser import new_name
 from tests.support.chromium import Chromium
 from tests.support.server import Server
 
-pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.usefixtures("worker")]
+pytestmark = [
+    pytest.mark.since(5),
+    pytest.mark.one_step,
+    pytest.mark.usefixtures("worker"),
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.not_on_mysql("what the browser does with the pages"),
+    pytest.mark.timed,
+]
 
 SEEDED = 4000  # posts: an export of some seconds
 FINAL = ("SUCCESS", "FAILURE", "REVOKED")
@@ -148,18 +155,21 @@ def walk(author: Person, chromium: Chromium) -> Walk:
 
 
 def test_an_export_needs_no_mouse(walk):
+    """An export works with the keyboard alone, from the login to the download."""
     assert walk.stops[0] == "Skip to the content", f"the first stop of Tab is {walk.stops[0]!r}"
     assert "Export my posts" in walk.stops
     assert walk.stops[-1] == "Download"
 
 
-def test_the_page_shows_the_bar_rising(walk):
+def test_the_progress_bar_rises(walk):
+    """The progress bar rises while the export runs."""
     values = between(walk.before)
     assert len(values) >= 3, f"the bar was seen at {values}: that is not moving"
     assert values == sorted(values), f"the bar fell: {values}"
 
 
-def test_after_a_reload_the_bar_goes_on(walk):
+def test_the_progress_bar_goes_on_after_a_reload(walk):
+    """After a reload the progress bar goes on where it was."""
     left, found = walk.before[-1]["percent"], walk.after[0]["percent"]
     assert found >= left, f"the bar was at {left} before the reload, and at {found} after it"
     values = between(walk.after)
@@ -169,17 +179,20 @@ def test_after_a_reload_the_bar_goes_on(walk):
     assert walk.after[-1]["percent"] == 100
 
 
-def test_the_link_leads_to_the_whole_archive(walk):
+def test_the_download_link_leads_to_the_whole_archive(walk):
+    """The download link leads to the whole archive."""
     assert walk.archive.testzip() is None
     texts = [name for name in walk.archive.namelist() if name.endswith(".md")]
     assert len(texts) == SEEDED
 
 
-def test_the_bar_has_a_name_for_those_who_hear_it(walk):
+def test_the_progress_bar_has_an_accessible_name(walk):
+    """The progress bar has a name for screen readers."""
     assert walk.name.startswith("Export of "), f"a screen reader calls the bar “{walk.name}”"
 
 
 def test_changes_are_announced_but_not_each_number(walk):
+    """Screen readers announce what happens to the export, but not each number."""
     heard = list(dict.fromkeys(sight["status"] for sight in walk.sights if sight["status"]))
     texts = {sight["text"] for sight in walk.sights}
     assert len(heard) >= 3, f"of {len(texts)} changes only these were announced: {heard}"
@@ -188,6 +201,7 @@ def test_changes_are_announced_but_not_each_number(walk):
 
 
 def test_the_pages_need_no_other_host_and_log_no_error(walk):
+    """The pages load nothing from other hosts, and the console has no errors."""
     assert not walk.trouble, walk.trouble
     assert any(path.endswith("/static/progress.js") for path in walk.paths), "what was loaded?"
 
@@ -195,7 +209,8 @@ def test_the_pages_need_no_other_host_and_log_no_error(walk):
 # Cancel, and Redis away
 
 
-def test_the_button_cancels(tab):
+def test_the_cancel_button_cancels(tab):
+    """The cancel button cancels the export, and the page says so."""
     tab.open("/exports/")
     tab.click("main > form button")
     look(tab, begun)
@@ -208,8 +223,8 @@ def test_the_button_cancels(tab):
 
 
 @pytest.mark.slow
-def test_the_bar_waits_for_redis_and_goes_on(chromium, own_server):
-    """Redis is killed, with all that it knows, and started again, while the page is open."""
+def test_the_progress_bar_survives_an_outage_of_redis(chromium, own_server):
+    """The open page waits during an outage of Redis, and then shows the export to its end."""
     own_server.start_worker()
     person = with_posts(Person(own_server))
     tab = chromium.reset(person)
@@ -219,7 +234,7 @@ def test_the_bar_waits_for_redis_and_goes_on(chromium, own_server):
     own_server.redis.kill()
     away = look(tab, lambda sights: "aiting for the server" in sights[-1]["text"], seconds=10)
     assert not ended(away), away
-    own_server.redis = own_server.spawn(own_server.redis.command, own_server.redis_log)
+    own_server.start_redis()
     back = look(tab, ended)
     print(
         "Redis killed. The page showed:", *dict.fromkeys(s["text"] for s in away + back), sep="\n"
@@ -251,6 +266,7 @@ def try_out(tab: Chromium, method: str, *values: str) -> str:
 
 
 def test_try_it_out_sends_the_token(tab, author):
+    """“Try it out” in the API's documentation sends the CSRF token."""
     tab.open("/api/docs/")
     assert try_out(tab, "post") == "202"
     exports = author.get("/api/exports").json()
@@ -258,7 +274,8 @@ def test_try_it_out_sends_the_token(tab, author):
     assert try_out(tab, "delete", exports[0]["id"]) == "204"
 
 
-def test_try_it_out_tells_visitors_to_log_in(tab, author):
+def test_try_it_out_asks_anonymous_users_to_log_in(tab, author):
+    """“Try it out” answers 401 to anonymous users, who can log in and return."""
     tab.reset(Browser(author.server))
     tab.open("/api/docs/")
     assert try_out(tab, "get") == "401"
@@ -271,7 +288,8 @@ def test_try_it_out_tells_visitors_to_log_in(tab, author):
     assert try_out(tab, "get") == "200"
 
 
-def test_the_description_of_the_api_is_a_page_like_the_others(tab):
+def test_the_api_documentation_is_a_page_of_the_site(tab):
+    """The API's documentation has a title, a language, a heading and the site's navigation."""
     tab.open("/api/docs/")
     tab.wait("document.querySelector('.opblock')", "the operations in Swagger UI")
     page = "[document.title, document.documentElement.lang, document.querySelectorAll('h1').length]"
@@ -294,7 +312,8 @@ def events(author: Person) -> None:
 
 
 @pytest.mark.since(6)
-def test_the_page_listens_and_does_not_ask(events, walk):
+def test_the_page_listens_to_the_event_stream(events, walk):
+    """The page listens to the event stream instead of polling."""
     of_exports = [path.rpartition("/")[2] for path in walk.paths if "/api/exports/" in path]
     assert of_exports == ["events"] * 2, (
         f"one stream before the reload and one after, not {of_exports}"
@@ -303,7 +322,8 @@ def test_the_page_listens_and_does_not_ask(events, walk):
 
 @pytest.mark.slow
 @pytest.mark.since(6)
-def test_without_events_the_page_asks(events, tab, author):
+def test_without_events_the_page_polls(events, tab, author):
+    """Without the event stream the page polls, and its bar still moves."""
     tab.cdp("Network.enable")
     tab.cdp("Network.setBlockedURLs", urls=["*/events"])
     tab.open("/exports/")
@@ -319,8 +339,8 @@ def test_without_events_the_page_asks(events, tab, author):
 
 
 @pytest.mark.since(6)
-def test_a_login_with_wechat_goes_there_and_back(chromium, wechat):
-    """From the page of posts to WeChat's page, where somebody approves, and back, logged in."""
+def test_a_login_with_wechat_works_in_a_browser(chromium, wechat):
+    """A login with WeChat works in a browser, and returns to the requested page."""
     visitor = Browser(wechat)
     page = visitor.get("/auth/login")
     assert "/auth/wechat/login" in page.text, f"{page} has no link to log in with WeChat"

@@ -1,10 +1,8 @@
 """Exports: work in the background, seen from the page, the API and the archive."""
 
-import io
 import re
 import time
-import zipfile
-from dataclasses import dataclass
+from collections.abc import Iterator
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,20 +10,16 @@ from uuid import UUID
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
-from tests.support.processes import NotReady
-from tests.support.project import tail
+from tests.support.exports import KEYS
+from tests.support.exports import ORDER
+from tests.support.exports import Export
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.since(5), pytest.mark.usefixtures("worker")]
 
 SEEDED = 800
-FINAL = {"SUCCESS", "FAILURE", "REVOKED"}
-ORDER = ("PENDING", "STARTED", "PROGRESS", "SUCCESS")
-KEYS = {"id", "state", "current", "total", "percent", "message", "created_at", "archive_url"}
-
 # Posts that a careless export would break on, or run.
 TRICKY = {
     "Colons: and --- dashes": "---\ntitle: not this one\n---\n\nText.",
@@ -35,57 +29,6 @@ TRICKY = {
     "../../escape": "[x](javascript:alert(1))",
     "Code": "```python\nprint('<b>')\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |",
 }
-
-
-@dataclass(frozen=True)
-class Export:
-    """One export, watched from the POST to its end."""
-
-    accepted: Page
-    seen: list[dict]
-    archive: bytes
-
-    @property
-    def path(self) -> str:
-        return self.accepted.headers["Location"]
-
-    def zip(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(io.BytesIO(self.archive))
-
-
-def start(person: Person) -> Page:
-    page = person.api("POST", "/api/exports")
-    assert page.status == 202, f"{page}; a started export is answered by 202"
-    assert page.headers.get("Location"), f"{page} without a Location"
-    return page
-
-
-def watch(person: Browser, path: str, *, seconds: float = 60) -> list[dict]:
-    """Ask how an export is until it has ended, and return all answers."""
-    seen = []
-    deadline = time.monotonic() + seconds
-    while not seen or seen[-1]["state"] not in FINAL:
-        page = person.get(path)
-        assert page.status == 200, f"{page} while the export ran"
-        seen.append(page.json())
-        if time.monotonic() > deadline:
-            worker = person.server.worker
-            wrote = tail(worker.output) if worker else "    (there is none)"
-            raise NotReady(
-                f"After {seconds:g} s it is still {seen[-1]}. The worker wrote:\n{wrote}"
-            )
-        time.sleep(0.05)
-    return seen
-
-
-def run(person: Person) -> Export:
-    """Start an export, watch it, download its archive."""
-    accepted = start(person)
-    seen = watch(person, accepted.headers["Location"])
-    assert seen[-1]["state"] == "SUCCESS", f"the export ended as {seen[-1]}"
-    download = person.get(seen[-1]["archive_url"])
-    assert download.status == 200, f"{download}, though the export has ended"
-    return Export(accepted, seen, download.response.content)
 
 
 @pytest.fixture(scope="session")
@@ -104,15 +47,16 @@ def author(server: Server) -> Person:
 
 @pytest.fixture(scope="session")
 def big(author: Person, worker: None) -> Export:
-    return run(author)
+    """An export of many posts, from its start to its end."""
+    return Export.start(author).until_end(every=0.02)
 
 
 @pytest.fixture
-def running(author: Person):
-    """The path of an export of many posts that has just been started."""
-    path = start(author).headers["Location"]
-    yield path
-    author.api("DELETE", path)
+def running(author: Person) -> Iterator[Export]:
+    """An export of many posts that has just been started."""
+    export = Export.start(author)
+    yield export
+    author.api("DELETE", export.path)
 
 
 def assert_error(page: Page, status: int) -> None:
@@ -124,7 +68,8 @@ def assert_error(page: Page, status: int) -> None:
 # From the POST to the archive
 
 
-def test_starting_is_answered_at_once(big):
+def test_starting_an_export_is_answered_at_once(big):
+    """Starting an export is answered at once, by 202 and its address."""
     answer = big.accepted.json()
     assert set(answer) == KEYS
     assert str(UUID(answer["id"])) == answer["id"]
@@ -133,7 +78,8 @@ def test_starting_is_answered_at_once(big):
     assert big.accepted.response.elapsed.total_seconds() < 2, "the answer waited for the work"
 
 
-def test_every_answer_has_the_promised_shape(big):
+def test_every_response_has_the_documented_fields(big):
+    """Every response about an export has the documented fields."""
     for answer in big.seen:
         assert set(answer) == KEYS
         assert answer["state"] in ORDER
@@ -151,18 +97,21 @@ def test_every_answer_has_the_promised_shape(big):
 
 
 def test_the_states_come_in_order(big):
+    """An export is PENDING, STARTED, PROGRESS and SUCCESS, in this order."""
     states = [answer["state"] for answer in big.seen]
     ranks = [ORDER.index(state) for state in states]
     assert ranks == sorted(ranks), f"a state came back: {list(dict.fromkeys(states))}"
 
 
-def test_the_bar_only_moves_forward(big):
+def test_progress_never_goes_back(big):
+    """The progress of an export never goes back."""
     for number in ("current", "percent"):
         values = [answer[number] for answer in big.seen]
         assert values == sorted(values), f"{number} fell: {values}"
 
 
-def test_the_bar_is_seen_moving(big):
+def test_progress_is_reported_on_the_way(big):
+    """The progress of an export is reported on the way, not only at its end."""
     between = {
         answer["current"]
         for answer in big.seen
@@ -171,35 +120,36 @@ def test_the_bar_is_seen_moving(big):
     assert between, "no answer between 0 and all posts: does the task report its progress?"
 
 
-def test_the_end_counts_all_posts(big):
-    last = big.seen[-1]
+def test_a_finished_export_counts_all_posts(big):
+    """A finished export counts all posts, and is at 100 percent."""
+    last = big.last
     assert last["current"] == last["total"] == SEEDED + len(TRICKY)
     assert last["percent"] == 100
 
 
-def test_the_end_stays(author, big):
-    assert author.get(big.path).json() == big.seen[-1]
+def test_a_finished_export_stays_finished(author, big):
+    """A finished export stays as it is."""
+    assert author.get(big.path).json() == big.last
 
 
 def test_the_archive_is_offered_as_a_file(author, big):
-    page = author.get(big.seen[-1]["archive_url"])
+    """The archive is downloaded as a file, with the extension .zip."""
+    page = author.get(big.last["archive_url"])
     assert page.headers["Content-Type"] == "application/zip"
     assert page.headers["Content-Disposition"].startswith("attachment")
     assert ".zip" in page.headers["Content-Disposition"]
 
 
 def test_the_archive_is_whole(big):
-    with big.zip() as archive:
-        assert archive.testzip() is None
-        names = archive.namelist()
-    assert len(names) == len(set(names)), "a name is in the archive twice"
+    """The archive is whole, and its names stay in the folder where it is unpacked."""
+    names = big.archive().namelist()
     bad = [name for name in names if name.startswith("/") or ".." in name or "\\" in name]
     assert not bad, f"these names lead out of the folder that it is unpacked into: {bad}"
 
 
 def test_the_archive_has_every_post_once_as_markdown(big):
-    with big.zip() as archive:
-        texts = [archive.read(n).decode() for n in archive.namelist() if n.endswith(".md")]
+    """The archive has every post once as Markdown, with front matter and as it was written."""
+    texts = big.texts()
     assert len(texts) == len(set(texts)) == SEEDED + len(TRICKY)
     for text in texts:
         head = re.match(r"---\n(.*?)\n---\n", text, re.S)
@@ -211,7 +161,8 @@ def test_the_archive_has_every_post_once_as_markdown(big):
 
 
 def test_the_archive_has_every_post_once_as_a_page(big):
-    with big.zip() as archive:
+    """The archive has every post once as a page, and an index that links them all."""
+    with big.archive() as archive:
         names = [n for n in archive.namelist() if n.endswith(".html") and n != "index.html"]
         index = BeautifulSoup(archive.read("index.html"), "html.parser")
         headings = [
@@ -226,7 +177,8 @@ def test_the_archive_has_every_post_once_as_a_page(big):
 
 
 def test_the_pages_of_the_archive_run_nothing_and_fetch_nothing(big):
-    with big.zip() as archive:
+    """The pages of the archive run no scripts, and need nothing from outside."""
+    with big.archive() as archive:
         names = set(archive.namelist())
         pages = [name for name in names if name.endswith(".html")]
         newest = sorted(pages, key=lambda name: archive.getinfo(name).header_offset)[-30:]
@@ -241,66 +193,67 @@ def test_the_pages_of_the_archive_run_nothing_and_fetch_nothing(big):
 
 
 def test_an_archive_holds_the_posts_of_its_owner_alone(join):
+    """An archive has the posts of its owner, and no others."""
     ada, ben = join(), join()
     ada.write("By Ada")
     ben.write("By Ben")
-    with run(ada).zip() as archive:
-        texts = [archive.read(n).decode() for n in archive.namelist() if n.endswith(".md")]
+    texts = Export.start(ada).until_end().texts()
     assert len(texts) == 1
     assert "By Ada" in texts[0]
 
 
-def test_somebody_without_posts_gets_an_archive_too(join):
-    export = run(join())
-    assert export.seen[-1]["percent"] == 100
-    with export.zip() as archive:
+def test_a_user_without_posts_gets_an_archive(join):
+    """A user without posts gets an archive, too."""
+    export = Export.start(join()).until_end()
+    assert export.last["percent"] == 100
+    with export.archive() as archive:
         assert "index.html" in archive.namelist()
         assert not [name for name in archive.namelist() if name.endswith(".md")]
 
 
-def test_two_exports_of_one_person_at_once(join):
+def test_a_user_may_run_two_exports_at_once(join):
+    """A user may run two exports at once."""
     person = join()
     person.write()
-    paths = [start(person).headers["Location"] for _ in range(2)]
-    assert paths[0] != paths[1]
-    for path in paths:
-        assert watch(person, path)[-1]["state"] == "SUCCESS"
+    exports = [Export.start(person) for _ in range(2)]
+    assert exports[0].path != exports[1].path
+    for export in exports:
+        export.until_end()
 
 
 # Cancel and delete
 
 
 def test_there_is_no_archive_before_the_end(author, running):
-    assert_error(author.get(f"{running}/archive"), 409)
+    """There is no archive before the export has finished: 409."""
+    assert_error(author.get(f"{running.path}/archive"), 409)
 
 
-def test_a_running_export_is_cancelled(author, running):
-    deadline = time.monotonic() + 30
-    while (answer := author.get(running).json())["state"] in ("PENDING", "STARTED"):
-        assert time.monotonic() < deadline, f"the worker does not begin: {answer}"
-        time.sleep(0.02)
-    assert answer["state"] == "PROGRESS", f"it ended before it could be cancelled: {answer}"
-    page = author.api("DELETE", running)
-    assert page.status in (200, 202, 204)
-    assert watch(author, running, seconds=10)[-1]["state"] == "REVOKED"
-    assert_error(author.get(f"{running}/archive"), 409)
+def test_a_running_export_can_be_cancelled(author, running):
+    """A running export can be cancelled, and stays cancelled."""
+    running.wait(lambda a: a["state"] not in ("PENDING", "STARTED"), "it begins", every=0.02)
+    assert running.last["state"] == "PROGRESS", f"it ended before that: {running.last}"
+    running.cancel()
+    running.until_end("REVOKED", seconds=10)
+    assert_error(author.get(f"{running.path}/archive"), 409)
     time.sleep(0.5)  # the worker may be at its last post: it must not win afterwards
-    answer = author.get(running).json()
+    answer = running.look()
     assert answer["state"] == "REVOKED", f"a cancelled export went on: {answer}"
     assert answer["archive_url"] is None
 
 
-def test_a_waiting_export_is_cancelled(author, running, join):
-    person = join()
-    path = start(person).headers["Location"]  # the worker is busy with the other one
-    assert person.api("DELETE", path).status in (200, 202, 204)
-    assert watch(person, path, seconds=10)[-1]["state"] == "REVOKED"
+def test_a_waiting_export_can_be_cancelled(author, running, join):
+    """A waiting export can be cancelled."""
+    export = Export.start(join())  # the worker is busy with the other one
+    export.cancel()
+    export.until_end("REVOKED", seconds=10)
 
 
-def test_a_finished_export_is_removed(join):
+def test_a_finished_export_can_be_deleted(join):
+    """A finished export can be deleted, and its archive with it."""
     person = join()
-    export = run(person)
-    assert person.api("DELETE", export.path).status in (200, 202, 204)
+    export = Export.start(person).until_end()
+    export.cancel()
     assert_error(person.get(export.path), 404)
     assert_error(person.get(f"{export.path}/archive"), 404)
     assert person.get("/api/exports").json() == []
@@ -309,17 +262,19 @@ def test_a_finished_export_is_removed(join):
 # Whose exports
 
 
-def test_the_list_has_mine_alone_newest_first(join, author, big):
+def test_the_list_has_the_current_users_exports_newest_first(join, author, big):
+    """The list has the current user's exports only, the newest first."""
     person = join()
     assert person.get("/api/exports").json() == []
-    ids = [start(person).json()["id"] for _ in range(3)]
+    ids = [Export.start(person).id for _ in range(3)]
     listed = person.get("/api/exports").json()
     assert [export["id"] for export in listed] == ids[::-1]
     assert all(set(export) == KEYS for export in listed)
     assert big.accepted.json()["id"] in [e["id"] for e in author.get("/api/exports").json()]
 
 
-def test_exports_of_others_are_not_there(person, author, big):
+def test_exports_of_other_users_are_404(person, author, big):
+    """Exports of other users are 404."""
     for method, path in (("GET", ""), ("GET", "/archive"), ("DELETE", "")):
         assert_error(person.api(method, big.path + path), 404)
     assert author.get(big.path).json()["state"] == "SUCCESS", "somebody else could delete it"
@@ -328,12 +283,14 @@ def test_exports_of_others_are_not_there(person, author, big):
 @pytest.mark.parametrize(
     "unknown", ["8dc92a5e-6a3f-4d0b-9d43-0a7c51f2b6e1", "1", "none", "0" * 36, "%00", "9" * 500]
 )
-def test_an_id_that_nothing_has_is_404(person, unknown):
+def test_an_unknown_export_is_404(person, unknown):
+    """An unknown export is 404."""
     for method, path in (("GET", ""), ("GET", "/archive"), ("DELETE", "")):
         assert_error(person.api(method, f"/api/exports/{unknown}{path}"), 404)
 
 
-def test_visitors_get_401(visitor, big):
+def test_anonymous_requests_get_401(visitor, big):
+    """Anonymous requests to the API get 401."""
     for method, path in (
         ("GET", "/api/exports"),
         ("POST", "/api/exports"),
@@ -347,7 +304,8 @@ def test_visitors_get_401(visitor, big):
 # The API's description, and its errors
 
 
-def test_the_api_is_described(visitor, person):
+def test_the_api_is_documented(visitor, person):
+    """The OpenAPI document has every operation on exports."""
     page = person.get("/api/openapi.json")
     assert page.status == 200
     paths = {re.sub(r"\{.*?\}", "{}", path): what for path, what in page.json()["paths"].items()}
@@ -362,7 +320,8 @@ def test_the_api_is_described(visitor, person):
     assert "202" in post["responses"], f"POST /api/exports is described as {post['responses']}"
 
 
-def test_the_docs_need_no_other_host(person):
+def test_the_api_documentation_needs_no_other_host(person):
+    """The page with the API's documentation loads nothing from other hosts."""
     page = person.get("/api/docs/")
     assert page.status == 200
     assert page.is_html
@@ -377,7 +336,8 @@ def test_the_docs_need_no_other_host(person):
     assert re.search(r"https?://(?!127\.0\.0\.1)[\w.-]+/", page.text) is None, "a foreign address"
 
 
-def test_programs_get_errors_as_json_and_people_as_pages(person):
+def test_api_errors_are_json_and_other_errors_are_pages(person):
+    """Errors below /api/ are JSON, all others are pages."""
     assert_error(person.get("/api/no-such-thing"), 404)
     assert_error(person.api("PUT", "/api/exports"), 405)
     page = person.get("/no-such-page")
@@ -388,12 +348,14 @@ def test_programs_get_errors_as_json_and_people_as_pages(person):
 # The page
 
 
-def test_visitors_of_the_page_are_sent_to_the_login(visitor):
+def test_the_exports_page_sends_anonymous_users_to_the_login(visitor):
+    """The page of exports sends anonymous users to the login page."""
     page = visitor.get("/exports/")
     assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
 
 
-def test_an_export_is_started_from_the_page_without_a_script(join):
+def test_the_exports_page_works_without_scripts(join):
+    """An export can be started and downloaded from the page without any script."""
     person = join()
     person.write()
     page = person.get("/exports/")
@@ -406,18 +368,18 @@ def test_an_export_is_started_from_the_page_without_a_script(join):
     assert page.status == 200
     exports = person.get("/api/exports").json()
     assert len(exports) == 1, f"{page}, and there are {len(exports)} exports"
-    watch(person, f"/api/exports/{exports[0]['id']}")
+    export = Export(person, f"/api/exports/{exports[0]['id']}").until_end()
     page = person.get("/exports/")
-    links = page.links()
-    archive = urlsplit(person.get("/api/exports").json()[0]["archive_url"]).path
-    assert archive in links, f"{page} does not link the finished archive {archive}"
+    archive = urlsplit(export.last["archive_url"]).path
+    assert archive in page.links(), f"{page} does not link the finished archive {archive}"
 
 
 def not_logout(form) -> bool:
     return "/auth/logout" not in (form.get("action") or "")
 
 
-def test_the_page_shows_a_bar_with_a_name_for_each_export(join, author, big):
+def test_the_exports_page_has_a_named_progress_bar_for_each_export(join, author, big):
+    """The page has a progress bar for each export, with a name for screen readers."""
     for _ in range(2):  # it is the same after a reload
         page = author.get("/exports/")
         bars = page.soup("progress")
@@ -433,14 +395,15 @@ def test_the_page_shows_a_bar_with_a_name_for_each_export(join, author, big):
     assert not join().get("/exports/").soup("progress"), "bars of other people's exports"
 
 
-def test_the_page_of_a_running_export_is_there_after_a_reload(author, running):
-    identity = running.rpartition("/")[2]
+def test_a_running_export_is_on_the_page_after_a_reload(author, running):
+    """A running export is still on the page after a reload."""
     for _ in range(2):
         page = author.get("/exports/")
-        assert identity in page.text, f"{page} does not show the export that runs"
+        assert running.id in page.text, f"{page} does not show the export that runs"
 
 
-def test_the_page_works_with_a_script_of_its_own(author):
+def test_the_exports_page_has_its_script_in_a_file(author):
+    """The page has its script in a file."""
     page = author.get("/exports/")
     scripts = [tag.get("src") for tag in page.soup("script")]
     assert scripts, f"{page} has no script that keeps the bars moving"

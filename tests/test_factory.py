@@ -1,28 +1,28 @@
-"""`create_app()`: as many apps as one likes, with settings of their own, served by gunicorn."""
+"""`create_app()`: several apps in one process, each with its own settings, and gunicorn."""
 
-import importlib.util
 import json
 import sys
 
 import psutil
 import pytest
 
+from common.stack import free_port
 from tests.support.browser import Person
+from tests.support.exports import Export
 from tests.support.processes import answers
-from tests.support.processes import free_port
 from tests.support.processes import wait_until
+from tests.support.project import SECRET_KEY
 from tests.support.project import Project
 from tests.support.project import tail
 from tests.support.server import FLASK_RUN
-from tests.test_exports import run
+from tests.support.server import GUNICORN
+from tests.support.server import require_gunicorn
 
-pytestmark = pytest.mark.since(6)
+pytestmark = [pytest.mark.since(6), pytest.mark.xdist_group("factory")]
 
-GUNICORN = ("-m", "gunicorn", "--bind", "127.0.0.1:{port}")
 WORKER = ("-m", "celery", "-A", "celery_worker", "worker", "--concurrency", "1")
-KEY = "a key that is long enough for every later step to be content with it"
 
-# Run in the step's folder, as a test of the learner's own would: two apps, one person in the first.
+# Runs in the step's folder, as a learner's own test would: two apps, with a user in the first.
 TWO_APPS = """
 import json
 import re
@@ -83,37 +83,42 @@ def two_apps(step, source) -> dict:
         project.close()
 
 
-def test_each_call_makes_an_app(two_apps):
+def test_each_call_creates_an_app(two_apps):
+    """Each call of `create_app()` makes a new app, with a Celery app of its own."""
     assert not two_apps["same"]
     assert not two_apps["celery"], "both apps have the same Celery"
 
 
 @pytest.mark.parametrize("what", ["accounts", "posts", "settings", "globals"])
 def test_two_apps_share_nothing(two_apps, what):
+    """Two apps share no accounts, posts, settings or template globals."""
     first, second = two_apps[what]
     assert first, f"the first app has lost its {what}"
     assert not second, f"the second app has the {what} of the first"
 
 
 def test_a_route_of_one_app_is_not_in_the_other(two_apps):
+    """A route of one app is not in the other."""
     assert two_apps["routes"] == [200, 404]
 
 
 @pytest.mark.ours
-def test_the_description_of_one_app_is_not_that_of_the_other(two_apps):
+def test_two_apps_have_separate_openapi_documents(two_apps):
+    """Two apps have separate OpenAPI documents."""
     assert two_apps["descriptions"] == [True, False]
 
 
-def test_an_app_for_tests_leaves_the_real_data_alone(two_apps):
+def test_a_testing_app_does_not_touch_the_real_database(two_apps):
+    """`create_app("testing")` leaves the real database alone."""
     assert two_apps["testing"] == [True, True], 'create_app("testing") sets no TESTING'
     assert not two_apps["files"], f"tests write into {two_apps['files']}, where the real data is"
 
 
 def try_to_start(server, command: tuple[str, ...], **variables: str) -> tuple[bool, str]:
-    """Start a program of the step; return whether it came up, and what it wrote."""
+    """Start a program of the step; return whether it started, and its output."""
     port = free_port()
     words = [sys.executable, *(word.replace("{port}", str(port)) for word in command)]
-    process = server.spawn(words, server.web_log, **variables)
+    process = server.project.spawn(words, server.web_log, **variables)
     try:
         wait_until(
             lambda: not process.running or answers(port) or " ready." in process.output,
@@ -126,34 +131,39 @@ def try_to_start(server, command: tuple[str, ...], **variables: str) -> tuple[bo
 
 @pytest.mark.parametrize("command", [FLASK_RUN, GUNICORN, WORKER], ids=lambda words: words[1])
 def test_production_refuses_to_start_without_a_secret_key(server, command):
+    """In production no program starts without SECRET_KEY, and one clear line says why."""
     started, output = try_to_start(server, command, APP_CONFIG="production")
     assert not started, f"`{command[1]}` started in production without SECRET_KEY"
-    assert "SECRET_KEY" in output, f"it does not say what is missing:\n{tail(output)}"
+    assert "SECRET_KEY" in output, f"it does not name what is missing:\n{tail(output)}"
     assert "Traceback" not in output, f"one clear line would do:\n{tail(output)}"
 
 
 def test_production_starts_with_a_secret_key(server):
+    """With its settings production starts; with an unknown APP_CONFIG nothing does."""
     started, output = try_to_start(
-        server, FLASK_RUN, APP_CONFIG="production", SECRET_KEY=KEY, DATABASE_URL="sqlite:///p.db"
+        server,
+        FLASK_RUN,
+        APP_CONFIG="production",
+        SECRET_KEY=SECRET_KEY,
+        DATABASE_URL="sqlite:///p.db",
     )
     assert started, f"with SECRET_KEY it should start:\n{tail(output)}"
     started, output = try_to_start(server, FLASK_RUN, APP_CONFIG="no-such-settings")
-    assert not started, "APP_CONFIG may be misspelt, and it starts with other settings"
+    assert not started, "it starts although APP_CONFIG is misspelt"
     assert "no-such-settings" in output, f"it does not say what is wrong:\n{tail(output)}"
     server.forget_logs()
 
 
-def test_gunicorn_serves_the_app_and_stops_when_told(server, worker):
-    if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
-        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+def test_gunicorn_serves_the_app_and_stops_on_sigterm(server, worker):
+    """Gunicorn serves the app, and stops on SIGTERM with all its workers."""
+    require_gunicorn()
     with server.beside(GUNICORN) as gunicorn:
         assert "gevent" in gunicorn.web.output, "gunicorn.conf.py should ask for gevent workers"
         person = Person(gunicorn).join()
         number = person.write("Served by gunicorn")
         assert person.get(f"/posts/{number}").heading == "Served by gunicorn"
         assert person.get("/no-such-page").status == 404
-        with run(person).zip() as archive:
-            assert archive.testzip() is None
+        Export.start(person).until_end().archive()
         person.close()
         children = psutil.Process(gunicorn.web.pid).children(recursive=True)
         assert children, "gunicorn has no worker"

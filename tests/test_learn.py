@@ -17,29 +17,35 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from urllib.request import urlopen
+from urllib.request import ProxyHandler
+from urllib.request import build_opener
 
 import click
 import psutil
 import pytest
+import requests
 
 from common import bootstrap
 from common import mysql
 from common import stack
 from common.diff import source_files
+from common.processes import Terminal
+from common.run import find_redis
 from common.run import run
 from common.steps import ROOT
 from common.steps import STEPS
 from tests.support.processes import Log
 from tests.support.processes import Process
-from tests.support.processes import free_port
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 from tests.support.processes import wait_until
 from tests.support.project import tail
+
+pytestmark = pytest.mark.timed
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 NOT_COPIED = shutil.ignore_patterns(
@@ -106,7 +112,6 @@ class Running:
         log = Log(copy.base / f"{time.monotonic_ns()}.txt")
         env = copy.env(**variables)
         self.process = Process(copy.command(*words), cwd=copy.base, env=env, log=log)
-        self.family: list[psutil.Process] = []
 
     @property
     def output(self) -> str:
@@ -120,28 +125,53 @@ class Running:
             return found
 
         wait_until(seen, f"“{text}” from learn.py {self.words}", seconds=seconds)
-        self.family = psutil.Process(self.process.pid).children(recursive=True)
+
+    def find(self, pattern: str) -> re.Match[str]:
+        """Wait until the output matches the pattern."""
+        found = wait_until(lambda: re.search(pattern, self.output), f"{pattern} in the output")
+        assert isinstance(found, re.Match)
+        return found
 
     def send(self, name: str) -> None:
-        """Send a signal; SIGINT goes to the whole group, as Ctrl-C in a terminal does."""
-        if name == "SIGINT":
-            os.killpg(self.process.pid, signal.SIGINT)
+        """Send a signal; to the whole group if a key in the terminal does so: Ctrl-C, Ctrl-\\."""
+        number = getattr(signal, name)
+        if name in ("SIGINT", "SIGQUIT"):
+            os.killpg(self.process.pid, number)
         else:
-            os.kill(self.process.pid, getattr(signal, name))
+            os.kill(self.process.pid, number)
+
+    def family(self) -> list[psutil.Process]:
+        """Return all processes that it started and that still run."""
+        return in_session(self.process.pid)
+
+    def names(self) -> str:
+        """Return the names of these processes."""
+        return " ".join(process.name() for process in self.family())
 
     def left(self) -> list[str]:
         """Name what it started and still runs."""
-        return [
-            " ".join(process.cmdline()) or process.name()
-            for process in self.family
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        found = []
+        for process in self.family():
+            with suppress(psutil.Error):
+                found.append(" ".join(process.cmdline()))
+        return found
 
     def end(self) -> None:
         self.process.kill()
-        for process in self.family:
-            if process.is_running():
+        for process in self.family():
+            with suppress(psutil.Error):
                 process.kill()
+
+
+def in_session(leader: int) -> list[psutil.Process]:
+    """Return what runs in the session of learn.py, whose parents may be gone, but not itself."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            ours = process.pid != leader and os.getsid(process.pid) == leader
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -174,12 +204,13 @@ def start(copy: Copy) -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture
-def redis_port(tmp_path: Path) -> Iterator[int]:
-    """The port of a Redis that was there before learn.py."""
-    port = free_port()
+def redis_port(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[int]:
+    """The port of a Redis that was there before learn.py, with options if it gets some."""
+    port = stack.free_port()
     log = Log(tmp_path / "redis.txt")
-    server = Process(stack.redis_command(port, tmp_path), cwd=tmp_path, env={}, log=log)
-    wait_until(lambda: stack.redis_answers(f"redis://127.0.0.1:{port}"), "a Redis that answers")
+    command = [*stack.redis_command(port, tmp_path), *getattr(request, "param", ())]
+    server = Process(command, cwd=tmp_path, env={}, log=log)
+    wait_until(lambda: not stack.port_is_free(port), "a Redis that listens")
     yield port
     server.kill()
 
@@ -188,15 +219,17 @@ def step_folder(copy: Copy, number: int) -> Path:
     return copy.root / STEPS[number - 1].folder
 
 
-def status_of(port: int) -> int:
-    with urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
-        return answer.status
+def page(port: int, path: str = "/") -> str:
+    """Return a page, asked for without a proxy."""
+    with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}{path}", None, 30) as answer:
+        return answer.read().decode()
 
 
 # -- the table, and words for what cannot be -------------------------------------------------------
 
 
 def test_table_names_every_step_and_what_to_type(copy):
+    """`learn.py` alone prints the steps, and what to type next."""
     code, out, err = copy.learn()
     assert (code, err) == (0, "")
     for step in STEPS:
@@ -206,6 +239,7 @@ def test_table_names_every_step_and_what_to_type(copy):
 
 
 def test_help_names_every_command(copy):
+    """`--help` names every command."""
     code, out, _ = copy.learn("--help")
     assert code == 0
     for name in ("run", "diff", "test", "check", "redis"):
@@ -228,11 +262,12 @@ def test_help_names_every_command(copy):
         (["diff", "2", "3", "instance"], "There is no “instance”"),
         (["diff", "2", "3", "../step03_login"], "There is no “../step03_login”"),
         (["check", "2", "--app", "nowhere"], "There is no folder"),
-        (["check", "2", "--app", "."], "holds no app.py, wsgi.py or app/__init__.py"),
+        (["check", "2", "--app", "."], "has no app.py, wsgi.py or app/__init__.py"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_is_one_clear_line(copy, words, answer):
+def test_a_wrong_command_gets_one_clear_line(copy, words, answer):
+    """A wrong command gets one clear line."""
     code, out, err = copy.learn(*words)
     assert answer in err
     assert code in (1, 2)
@@ -244,6 +279,7 @@ def test_what_cannot_be_is_one_clear_line(copy, words, answer):
 
 
 def test_diff_shows_the_lesson_and_nothing_else(copy):
+    """`diff` shows the files of the lesson, and nothing that a step gathers in use."""
     code, out, err = copy.learn("diff", "2", "login")
     assert (code, err) == (0, "")
     assert "+++ b/step03_login/app/models.py" in out
@@ -255,7 +291,7 @@ def test_diff_shows_the_lesson_and_nothing_else(copy):
 
 
 def test_diff_shows_what_git_would_track():
-    """With and without .git the same files count, or two learners would read two lessons."""
+    """`diff` shows the same files with and without .git."""
     if not (ROOT / ".git").exists():
         pytest.skip("needs a clone to compare with")
     for step in STEPS:
@@ -271,6 +307,7 @@ def test_diff_shows_what_git_would_track():
 
 
 def test_diff_of_one_path(copy):
+    """`diff` can be limited to some paths."""
     for path in ("config.py", "./config.py", "step03_login/config.py"):
         code, out, _ = copy.learn("diff", "2", "3", path)
         assert code == 0
@@ -284,6 +321,7 @@ def test_diff_of_one_path(copy):
 
 
 def test_diff_stat(copy):
+    """`diff --stat` shows a summary only."""
     code, out, _ = copy.learn("diff", "2", "3", "--stat")
     assert code == 0
     assert re.search(r"config\.py +\| +\d+", out)
@@ -292,12 +330,14 @@ def test_diff_stat(copy):
 
 
 def test_diff_stat_without_changes_of_indentation(copy):
+    """`diff --stat -w` shows a summary without changes of indentation."""
     code, out, _ = copy.learn("diff", "2", "3", "--stat", "-w")
     assert code == 0
     assert re.match(r"\d+ files changed", out.splitlines()[-1].strip()), out
 
 
 def test_diff_without_changes_of_indentation(copy):
+    """`diff -w` leaves changes of indentation out."""
     for number, text in ((1, "def f():\n    return 1\n"), (2, "def f():\n        return 1\n")):
         (step_folder(copy, number) / "spaces.py").write_text(text)
     try:
@@ -309,16 +349,37 @@ def test_diff_without_changes_of_indentation(copy):
 
 
 def test_diff_of_a_step_with_itself(copy):
+    """`diff` of a step with itself says that there is no difference."""
     code, out, _ = copy.learn("diff", "3", "3")
     assert (code, out) == (0, "No difference between step03_login and step03_login.\n")
 
 
+@posix
+def test_diff_is_that_of_git_whatever_git_is_set_to(copy):
+    """In a git hook, and with another program for diffs."""
+    (copy.base / ".gitconfig").write_text("[diff]\n\texternal = echo from the settings\n")
+    wanted = copy.learn("diff", "2", "3", HOME=str(copy.tmp))
+    variables = {
+        "GIT_EXTERNAL_DIFF": "echo from the environment",
+        "GIT_DIFF_OPTS": "--unified=0",
+        "GIT_DIR": "/nowhere",
+        "GIT_WORK_TREE": "/nowhere",
+    }
+    try:
+        assert copy.learn("diff", "2", "3") == wanted
+        assert copy.learn("diff", "2", "3", **variables) == wanted
+    finally:
+        (copy.base / ".gitconfig").unlink()
+
+
 def test_diff_leaves_no_file(copy):
+    """`diff` leaves no temporary file."""
     copy.learn("diff", "2", "3", "--stat")
     assert list(copy.tmp.iterdir()) == []
 
 
 def test_diff_without_git_says_how_to_get_it(copy):
+    """Without git, `diff` says how to install it."""
     code, out, err = copy.learn("diff", "2", "3", PATH=str(copy.tmp))
     assert (code, out) == (1, "")
     assert "diff needs git: sudo apt install git" in err
@@ -329,17 +390,18 @@ def test_diff_without_git_says_how_to_get_it(copy):
 
 @posix
 @pytest.mark.parametrize(
-    ("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143), ("SIGKILL", -9)]
+    ("name", "code"),
+    [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129), ("SIGQUIT", 131), ("SIGKILL", -9)],
 )
-def test_run_shows_the_page_and_leaves_nothing(start, copy, name, code):
-    """Ctrl-C, kill, a closed window; and kill -9, where its children have to look after it."""
-    port = free_port()
+def test_run_shows_the_page_and_leaves_nothing(start, name, code):
+    """Ctrl-C, kill, a closed window, Ctrl-\\; and kill -9, which nobody can answer."""
+    port = stack.free_port()
     other = {"FLASK_APP": "other", "FLASK_RUN_PORT": "1"}  # as a shell's start-up file may have it
     running = start("run", "1", "--port", port, **other)
     running.wait_for(f"Open http://127.0.0.1:{port}/")
-    assert status_of(port) == 200
-    assert "web    |  * Running on" in running.output, tail(running.output)
-    assert len(running.family) >= 3, "honcho's helper, flask run and its reloader's child"
+    assert "<h1>" in page(port)
+    assert "web     |  * Running on" in running.output, tail(running.output)
+    assert len(running.family()) >= 3, "the reaper, flask run and its reloader's child"
     running.send(name)
     assert running.process.wait(5) == code
     wait_until(lambda: not running.left(), "the end of all processes", seconds=5)
@@ -348,86 +410,196 @@ def test_run_shows_the_page_and_leaves_nothing(start, copy, name, code):
 
 
 @posix
-def test_run_ends_even_if_stopped_while_it_starts(start):
-    for delay in (0.0, 0.05, 0.1, 0.15):
-        running = start("run", "1", "--port", free_port())
-        helper = wait_until(
-            lambda pid=running.process.pid: psutil.Process(pid).children(recursive=True),
-            "the first process of run 1",
-        )
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGKILL", -9)])
+def test_run_leaves_nothing_if_it_is_stopped_while_it_starts(start, name, code):
+    """`run` ends cleanly even if it is stopped while it starts."""
+    for delay in (0.0, 0.02, 0.1, 0.3):
+        running = start("run", "5", "--port", stack.free_port(), REDIS_URL=nowhere())
+        wait_until(running.family, "the first process of run 5")
         time.sleep(delay)
-        running.family = [*helper, *psutil.Process(running.process.pid).children(recursive=True)]
-        running.send("SIGINT")
-        assert running.process.wait(5) == 130
-        assert running.left() == []
+        running.send(name)
+        assert running.process.wait(10) == code
+        wait_until(lambda running=running: not running.left(), "the end of all", seconds=5)
         assert "Traceback" not in running.output, running.output
 
 
 @posix
 def test_run_stops_everything_if_one_process_ends(start):
-    running = start("run", "1", "--port", free_port())
+    """`run` stops everything if one of its processes ends."""
+    running = start("run", "1", "--port", stack.free_port())
     running.wait_for("Open http://")
-    flask = next(process for process in running.family if "flask" in process.cmdline())
+    flask = next(process for process in running.family() if "flask" in process.cmdline())
     flask.kill()  # its reloader's child lives on, unless somebody looks after it
     assert running.process.wait(10) == 1
-    assert "The process “web” ended (by SIGKILL)" in running.output
+    assert "The process “web” ended (by SIGKILL), so everything was stopped." in running.output
     assert running.left() == []
+
+
+@posix
+def test_run_ends_when_nobody_reads_its_output(copy):
+    """As in `learn.py run 1 | head -1`."""
+    with subprocess.Popen(
+        copy.command("run", "1", "--port", stack.free_port()),
+        env=copy.env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as learn:
+        assert learn.stdout
+        assert learn.stdout.readline().startswith(b"web     | ")
+        learn.stdout.close()
+        assert learn.wait(30) == 143
+        assert learn.stderr
+        assert learn.stderr.read() == b""
+    assert in_session(learn.pid) == []
+
+
+@posix
+@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+def test_run_has_colours_on_a_terminal_unless_they_are_not_wanted(copy, variables):
+    ours, theirs = os.openpty()
+    learn = subprocess.Popen(
+        copy.command("run", "1", "--port", stack.free_port()),
+        env=copy.env(**{"TERM": "xterm", **variables}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while b"Open http://" not in seen:
+            seen += os.read(ours, 10_000)
+    finally:
+        learn.terminate()
+        assert learn.wait(10) == 143
+        os.close(ours)
+    if variables:
+        assert b"\033[" not in seen
+    else:
+        assert b"\033[36mweb     | \033[0m" in seen
 
 
 @pytest.mark.parametrize("words", [["run", "1"], ["redis"]], ids=" ".join)
 def test_taken_port_is_one_clear_line(copy, words):
+    """A port that is taken is one clear line, with the number of a free one."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
         code, out, err = copy.learn(*words, "--port", port)
     assert (code, out) == (1, "")
-    assert re.match(rf"Port {port} is (taken|held) ", err), err
+    assert re.match(rf"Port {port} is in use", err), err
     suggested = re.search(r"--port (\d+)", err)
     assert suggested, f"no other port is suggested: {err}"
     assert int(suggested[1]) != port
     assert len(err.splitlines()) == 1
 
 
+def nowhere() -> str:
+    """Return the URL of a Redis that is not there."""
+    return f"redis://localhost:{stack.free_port()}/0"
+
+
+# What another tutorial may have left in a shell's start-up file.
+LEFT_OVER = {
+    "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
+    "CELERY_RESULT_BACKEND": "redis://127.0.0.1:1/1",
+    "CELERY_CONFIG_MODULE": "celeryconfig",
+    "FLASK_ENV_FILE": "nowhere.env",
+}
+
+
 @posix
 def test_run_5_brings_redis_and_a_worker_and_ends_them(start, copy):
-    port, url = free_port(), f"redis://localhost:{free_port()}/0"
-    running = start("run", "5", "--port", port, REDIS_URL=url)
+    """`run 5` starts Redis and a worker, and stops them."""
+    port, url = stack.free_port(), nowhere()
+    running = start("run", "5", "--port", port, REDIS_URL=url, **LEFT_OVER)
     running.wait_for(" ready.", seconds=60)
     running.wait_for(f"Open http://127.0.0.1:{port}/")
-    assert f"Redis: none answered at {url}, so one was started" in running.output
-    assert stack.redis_answers(url)
-    assert status_of(port) == 200
+    assert "so this run has its own. In other terminals:" in running.output
+    own = running.find(r"export REDIS_URL=(\S+)")[1]
+    assert stack.redis_answers(own)
+    assert "<h1>" in page(port)
     migrated = running.output.index("migrate | ")
-    assert migrated < running.output.index("web    | "), "migrations come before the web server"
-    names = {process.name() for process in running.family}
-    assert any("valkey" in name for name in names), names
+    assert migrated < running.output.index("web     | "), "migrations come before the web server"
+    assert "valkey-server" in running.names()
     running.send("SIGINT")
     assert running.process.wait(10) == 130
     assert running.left() == []
-    assert not stack.redis_answers(url)
+    assert not stack.redis_answers(own)
     assert "Traceback" not in running.output, tail(running.output)
     assert running.output.rstrip().endswith("Stopped.")
     assert list(copy.tmp.iterdir()) == [], "Redis left its folder"
 
 
 @posix
-def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(start, redis_port):
-    port, url = free_port(), f"redis://127.0.0.1:{redis_port}/0"
-    running = start("run", "6", "--wechat", "--port", port, REDIS_URL=url, WECHAT_APP_ID="mine")
-    running.wait_for("wechat |  * Running on")
-    running.wait_for(" ready.", seconds=60)
-    assert f"Redis: using the one that answers at {url}" in running.output
-    assert not [process for process in running.family if "valkey" in process.name()]
+def test_two_runs_have_a_redis_each(start, copy):
+    """The first one to end must not take the Redis of the other one away."""
+    url = nowhere()
+    first = start("run", "5", "--port", stack.free_port(), REDIS_URL=url)
+    of_first = first.find(r"export REDIS_URL=(\S+)")[1]
+    code, _, err = copy.learn("run", "5", "--port", stack.free_port(), REDIS_URL=url)
+    assert code == 1
+    assert err.startswith("Another learn.py run of this step has its Redis in instance/redis.")
+    assert len(err.splitlines()) == 1
+    second = start("run", "6", "--port", stack.free_port(), REDIS_URL=url)
+    of_second = second.find(r"export REDIS_URL=(\S+)")[1]
+    assert of_first != of_second
+    first.send("SIGINT")
+    assert first.process.wait(10) == 130
+    assert not stack.redis_answers(of_first)
+    assert stack.redis_answers(of_second)
+    assert second.process.running
+
+
+# For a program: localhost is another address first, as ::1 is on many machines.
+TWO_ADDRESSES = """
+import socket
+find = socket.getaddrinfo
+def getaddrinfo(host, *args, **kwargs):
+    if host != "localhost":
+        return find(host, *args, **kwargs)
+    return find("127.0.0.2", *args, **kwargs) + find("127.0.0.1", *args, **kwargs)
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+@posix
+def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(
+    start, copy, redis_port, tmp_path
+):
+    """`run 6 --wechat` uses a Redis that answers, and starts the stand-in for WeChat."""
+    """Behind a proxy, and with something silent at the first address of localhost."""
+    port, url = stack.free_port(), f"redis://localhost:{redis_port}/0"
+    (tmp_path / "sitecustomize.py").write_text(TWO_ADDRESSES)
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:1")
+    python_path = f"{tmp_path}{os.pathsep}{copy.root}"
+    with socket.socket() as silent:
+        with suppress(OSError):  # macOS has only 127.0.0.1
+            silent.bind(("127.0.0.2", redis_port))
+            silent.listen()
+        running = start(
+            *("run", "6", "--wechat", "--port", port),
+            **proxies,
+            REDIS_URL=url,
+            WECHAT_APP_ID="mine",
+            PYTHONPATH=python_path,
+        )
+        running.wait_for("wechat  |  * Running on", seconds=60)
+        running.wait_for(" ready.", seconds=60)
+    assert f"Redis: using the one that answers at redis://127.0.0.1:{redis_port}" in running.output
+    assert "valkey" not in running.names()
     running.wait_for(f"Open http://127.0.0.1:{port}/")
-    standin = re.search(
-        r"WeChat: a stand-in answers at (http://127\.0\.0\.1:(\d+))", running.output
-    )
-    assert standin, tail(running.output)
-    with urlopen(f"http://127.0.0.1:{port}/auth/wechat/login", timeout=10) as answer:
-        assert answer.status == 200
-        assert answer.url.startswith(f"{standin[1]}/connect/qrconnect?appid=")
-        assert "Approve" in answer.read().decode()
+    standin = running.find(r"WeChat: a stand-in answers at (http://127\.0\.0\.1:(\d+))")
+    with requests.Session() as visitor:
+        visitor.trust_env = False
+        shown = visitor.get(f"http://127.0.0.1:{port}/auth/wechat/login", timeout=30)
+        assert shown.url.startswith(f"{standin[1]}/connect/qrconnect?appid=")
+        approval = {"account": "ada", "nickname": "Ada", "answer": "approve"}
+        home = visitor.post(shown.url, data=approval, timeout=30)
+    assert "WeChat has told us who you are" in home.text or "Log out" in home.text, home.text
     running.send("SIGTERM")  # to learn.py alone, as kill and IDEs send it
     assert running.process.wait(10) == 143
     assert running.left() == []
@@ -441,19 +613,45 @@ def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(star
     [
         ("redis://127.0.0.9:1/0", "No Redis answers at REDIS_URL, redis://127.0.0.9:1/0."),
         ("somewhere", "REDIS_URL is “somewhere”, no address of a Redis"),
-        ("redis://localhost:port/0", "REDIS_URL is “redis://localhost:port/0”, no address"),
+        ("redis://localhost:port/0", "REDIS_URL is “redis://127.0.0.1:port/0”, no address"),
     ],
 )
 def test_run_says_if_the_redis_elsewhere_does_not_answer(copy, url, answer):
-    code, _, err = copy.learn("run", "5", "--port", free_port(), REDIS_URL=url)
+    """`run` says if the Redis at REDIS_URL does not answer."""
+    code, _, err = copy.learn("run", "5", "--port", stack.free_port(), REDIS_URL=url)
     assert code == 1
     assert answer in err
     assert len(err.splitlines()) == 1
 
 
+@posix
+@pytest.mark.parametrize("redis_port", [("--requirepass", "right")], indirect=True)
+def test_run_uses_no_redis_that_refuses(copy, redis_port, monkeypatch, tmp_path):
+    for login in ("", ":wrong@"):
+        url = f"redis://{login}127.0.0.1:{redis_port}/0"
+        code, _, err = copy.learn("run", "5", "--port", stack.free_port(), REDIS_URL=url)
+        assert code == 1
+        assert err.startswith("The Redis at REDIS_URL, redis://")
+        assert "wrong" not in err
+        assert len(err.splitlines()) == 1
+    code, _, err = copy.learn("redis", "--port", redis_port)
+    assert (code, err.partition(".")[0]) == (
+        1,
+        f"Port {redis_port} is in use by a Redis that wants a password",
+    )
+    # Nobody has asked for the one at the usual address: there the run brings its own.
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setattr(stack, "DEFAULT_REDIS_URL", f"redis://127.0.0.1:{redis_port}/0")
+    with Terminal() as terminal:
+        own = find_redis(terminal, tmp_path / "own")
+        assert stack.redis_answers(own)
+        assert own != stack.DEFAULT_REDIS_URL
+
+
 def test_run_stops_if_the_migration_fails(copy):
+    """`run` stops if the migration fails, and shows why."""
     nowhere = f"sqlite:///{copy.base / 'no' / 'folder' / 'app.db'}"
-    code, out, err = copy.learn("run", "4", "--port", free_port(), DATABASE_URL=nowhere)
+    code, out, err = copy.learn("run", "4", "--port", stack.free_port(), DATABASE_URL=nowhere)
     assert code == 1
     assert "migrate | " in out, "what flask db upgrade wrote has to be seen"
     assert "flask db upgrade failed in step04_migrate, so the step was not started" in err
@@ -463,24 +661,25 @@ def test_run_stops_if_the_migration_fails(copy):
 @posix
 @pytest.mark.slow
 def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
+    """`run 5 --mysql` keeps its data between runs, and leaves no process."""
     try:
         mysql.find_program(mysql.SERVER)
     except LookupError as missing:
         pytest.skip(str(missing))
-    port = free_port()
+    port = stack.free_port()
     words = ("run", "5", "--mysql", "--port", port)
-    redis = f"redis://localhost:{free_port()}/0"
+    redis = nowhere()
     for file in step_folder(copy, 5).glob("instance/*.db"):
         file.unlink()  # of another test
     for name, code in (("SIGKILL", -9), ("SIGINT", 130)):
         running = start(*words, REDIS_URL=redis)
         running.wait_for(" ready.", seconds=60)
         running.wait_for(f"Open http://127.0.0.1:{port}/", seconds=60)
-        assert "mariadbd" in {process.name() for process in running.family}
+        assert "mariadbd" in running.names()
         if name == "SIGKILL":
             assert "day 1" not in page(port, "/posts/")
             seed_as_in_another_terminal(copy, running.output)
-            again = copy.learn(*words[:3], "--port", free_port(), REDIS_URL=redis)
+            again = copy.learn(*words[:3], "--port", stack.free_port(), REDIS_URL=redis)
             assert again.code == 1
             assert again.err == (
                 "Another learn.py run with --mysql uses the database of this step. "
@@ -493,12 +692,6 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
         assert "Traceback" not in running.output, tail(running.output)
     assert running.output.rstrip().endswith("Stopped.")
     assert not list(step_folder(copy, 5).glob("instance/*.db")), "there is an SQLite file too"
-    assert list(copy.tmp.iterdir()) == []
-
-
-def page(port: int, path: str) -> str:
-    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-        return answer.read().decode()
 
 
 def seed_as_in_another_terminal(copy: Copy, output: str) -> None:
@@ -517,7 +710,7 @@ def seed_as_in_another_terminal(copy: Copy, output: str) -> None:
 
 
 def test_a_mariadb_keeps_to_its_folder(mariadb):
-    """Where two share a folder for temporary files, each deletes what the other has made."""
+    """A private MariaDB keeps all its files in its own folder."""
     with mariadb.cursor() as cursor:
         for name in ("datadir", "tmpdir", "pid_file"):
             cursor.execute(f"SELECT @@{name}")
@@ -526,8 +719,11 @@ def test_a_mariadb_keeps_to_its_folder(mariadb):
 
 
 def test_run_with_mysql_leaves_a_database_alone_that_is_set(copy):
+    """`run --mysql` leaves a database alone that DATABASE_URL names."""
     url = "mysql+pymysql://me:secret@somewhere/mine"
-    code, out, err = copy.learn("run", "3", "--mysql", "--port", free_port(), DATABASE_URL=url)
+    code, out, err = copy.learn(
+        "run", "3", "--mysql", "--port", stack.free_port(), DATABASE_URL=url
+    )
     assert (code, out) == (1, "")
     assert err.startswith("DATABASE_URL is set")
     assert len(err.splitlines()) == 1
@@ -535,10 +731,11 @@ def test_run_with_mysql_leaves_a_database_alone_that_is_set(copy):
 
 
 def test_run_with_mysql_says_what_to_install(monkeypatch):
+    """Without MariaDB, `run --mysql` says what to install."""
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     monkeypatch.delenv("DATABASE_URL", raising=False)
     with pytest.raises(click.ClickException) as stopped:
-        run(STEPS[2], free_port(), with_mysql=True)
+        run(STEPS[2], stack.free_port(), with_mysql=True)
     for words in ("sudo apt install mariadb-server", "brew install mariadb"):
         assert words in stopped.value.message
     assert "\n" not in stopped.value.message
@@ -549,7 +746,8 @@ def test_run_with_mysql_says_what_to_install(monkeypatch):
 
 @posix
 def test_redis_runs_in_the_foreground_until_it_is_stopped(start, copy):
-    port = free_port()
+    """`redis` runs in the foreground until it is stopped."""
+    port = stack.free_port()
     running = start("redis", "--port", port)
     wait_until(lambda: stack.redis_answers(f"redis://127.0.0.1:{port}"), "a Redis that answers")
     assert psutil.Process(running.process.pid).name() == "valkey-server", "it takes our place"
@@ -591,6 +789,7 @@ def suite(copy: Copy) -> Iterator[Path]:
 
 
 def test_test_hands_all_arguments_to_pytest(copy, suite):
+    """`test` hands all arguments to pytest."""
     code, _, err = copy.learn("test", "-s", "-k", "it", "--step", "3", "--help-me")
     assert code == 4
     assert "unrecognized arguments: --help-me" in err
@@ -602,15 +801,17 @@ def test_test_hands_all_arguments_to_pytest(copy, suite):
 
 
 def test_check_asks_for_one_step_and_says_what_is_next(copy, suite):
+    """`check` runs the tests of one step, and says what is next."""
     code, out, _ = copy.learn("check", "login")
     assert code == 0
-    assert "Our app keeps what step 3 promises. Next: python3 learn.py diff 3 4" in out
+    assert "Our app keeps all promises of step 3. Next: python3 learn.py diff 3 4" in out
     code, out, _ = copy.learn("check", "6")
     assert code == 0
     assert "diff" not in out, "there is no step 7"
 
 
 def test_check_of_the_learners_own_app(copy, suite):
+    """`check --app` runs the tests against the learner's own app."""
     mine = copy.base / "my app"
     mine.mkdir()
     (mine / "app.py").touch()
@@ -618,14 +819,15 @@ def test_check_of_the_learners_own_app(copy, suite):
     assert code == 1, err
     assert f"asked for 1 {mine}" in out
     assert "the page has no title" in out
-    assert "Your app does not keep all that step 1 promises yet" in out.splitlines()[-1]
+    assert "Your app does not keep all promises of step 1 yet" in out.splitlines()[-1]
     assert f'learn.py check 1 --app "{mine}"' in out.splitlines()[-1]
 
 
 # -- learn.py, the file ----------------------------------------------------------------------------
 
 
-def test_old_python_can_read_learn_py_and_gets_an_answer():
+def test_an_old_python_gets_one_clear_line():
+    """An old Python gets one clear line, not a syntax error."""
     ast.parse((ROOT / "learn.py").read_text("ascii"), feature_version=(3, 4))
     pretend = (
         "import runpy, sys; sys.version_info = (3, 7, 17);"
@@ -639,7 +841,7 @@ def test_old_python_can_read_learn_py_and_gets_an_answer():
 
 
 @posix
-def test_learn_py_hands_over_whatever_the_environment_is(copy, monkeypatch):
+def test_learn_py_hands_over_whatever_the_environment_is(copy, suite, monkeypatch):
     """From another folder with a common/ of its own, in a shell that is set for another project."""
     make_venv_of_this_python(copy, monkeypatch)
     elsewhere = copy.base / "elsewhere"
@@ -657,6 +859,11 @@ def test_learn_py_hands_over_whatever_the_environment_is(copy, monkeypatch):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "No difference between step01_hello and step01_hello.\n"
+    env |= {"PYTEST_ADDOPTS": "--no-such-option", "PYTEST_PLUGINS": "nothing"}
+    learn = [sys.executable, copy.root / "learn.py", "check", "1"]
+    done = subprocess.run(learn, cwd=elsewhere, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Our app keeps all promises of step 1." in done.stdout
 
 
 def make_venv_of_this_python(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -667,7 +874,7 @@ def make_venv_of_this_python(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> Non
     shutil.copy(Path(sys.prefix, "pyvenv.cfg"), venv)
     (venv / "lib").symlink_to(Path(sys.prefix, "lib"))
     monkeypatch.setattr(bootstrap, "ROOT", copy.root)
-    (venv / ".learn-stamp").write_text(bootstrap._wanted_stamp())
+    (venv / ".learn-stamp").write_text(bootstrap._place() + bootstrap._pins())
 
 
 # -- the set-up of .venv ---------------------------------------------------------------------------
@@ -687,14 +894,23 @@ class Installers:
         tool = "pip install uv" if words[-1] == "uv" else tool
         self.called.append(tool)
         if tool == "venv":
-            bootstrap.PYTHON.parent.mkdir()
-            bootstrap.PYTHON.touch()
+            assert "--clear" in words
+            shutil.rmtree(bootstrap.VENV, ignore_errors=True)
+            make_empty_venv()
         time.sleep(self.pause)
         if tool in self.failing:
             raise self.failing[tool]
 
 
 EVERYTHING = ["venv", "pip install uv", "uv"]
+
+
+def make_empty_venv() -> None:
+    bootstrap.PYTHON.parent.mkdir(parents=True)
+    bootstrap.PYTHON.touch()
+    (bootstrap.VENV / "pyvenv.cfg").touch()
+    activate = f"VIRTUAL_ENV='{bootstrap.VENV}'\nexport VIRTUAL_ENV\n"
+    bootstrap.PYTHON.with_name("activate").write_text(activate)
 
 
 @pytest.fixture
@@ -709,9 +925,8 @@ def installers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installers:
         "VENV": venv,
         "PYTHON": venv / "bin" / "python",
         "STAMP": venv / ".learn-stamp",
-        "LOCK": venv / ".learn-lock",
         "_call": installers.call,
-        "_uv_environment": lambda pip: {},
+        "_installer_environment": dict,
         "_python_works": lambda: bootstrap.PYTHON.exists(),
     }.items():
         monkeypatch.setattr(bootstrap, name, value)
@@ -729,6 +944,7 @@ def set_up_again(installers: Installers) -> list[str]:
 
 
 def test_first_use_sets_up_and_the_second_does_not(installers, capsys):
+    """The first use sets up .venv, and the second does not."""
     assert set_up_again(installers) == EVERYTHING
     assert "Setting up .venv, this once" in capsys.readouterr().err
     assert set_up_again(installers) == []
@@ -737,12 +953,14 @@ def test_first_use_sets_up_and_the_second_does_not(installers, capsys):
 
 @pytest.mark.parametrize("file", ["requirements.txt", "pyproject.toml"])
 def test_changed_pins_are_installed_into_what_is_there(installers, tmp_path, file):
+    """Changed requirements are installed into the .venv that is there."""
     set_up_again(installers)
     (tmp_path / file).write_text("something-else==1\n")
     assert set_up_again(installers) == ["pip install uv", "uv"]
 
 
 def test_moved_repo_or_other_python_is_set_up_anew(installers, tmp_path, monkeypatch):
+    """After a move of the repo or with another Python, .venv is made anew."""
     set_up_again(installers)
     (bootstrap.VENV / "old").mkdir()
     stamp = bootstrap.STAMP.read_text()
@@ -753,37 +971,72 @@ def test_moved_repo_or_other_python_is_set_up_anew(installers, tmp_path, monkeyp
     assert set_up_again(installers) == EVERYTHING
 
 
-def test_python_that_went_away_is_set_up_anew(installers):
+@pytest.mark.parametrize("part", ["bin/python", "bin", "pyvenv.cfg"])
+def test_venv_that_lost_a_part_is_set_up_anew(installers, monkeypatch, part):
+    """If its Python is gone, .venv is made anew."""
     set_up_again(installers)
-    bootstrap.PYTHON.unlink()
-    shutil.rmtree(bootstrap.PYTHON.parent)
+    lost = bootstrap.VENV / part
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+    monkeypatch.setattr(bootstrap, "_python_works", lambda: False)
     assert set_up_again(installers) == EVERYTHING
 
 
 def test_venv_made_by_hand_is_kept_and_filled(installers):
-    bootstrap.PYTHON.parent.mkdir(parents=True)
-    bootstrap.PYTHON.touch()
+    """A .venv that was made by hand is kept and filled."""
+    make_empty_venv()
     assert set_up_again(installers) == ["pip install uv", "uv"]
+
+
+@posix
+def test_venv_made_by_hand_in_another_folder_is_set_up_anew(installers):
+    make_empty_venv()
+    bootstrap.VENV.rename(bootstrap.VENV.with_name("elsewhere"))
+    elsewhere, bootstrap_venv = bootstrap.VENV.with_name("elsewhere"), bootstrap.VENV
+    activate = elsewhere / "bin" / "activate"
+    activate.write_text(activate.read_text().replace(str(bootstrap_venv), str(elsewhere)))
+    elsewhere.rename(bootstrap_venv)
+    assert set_up_again(installers) == EVERYTHING
+
+
+@posix
+def test_a_python_is_used_only_if_it_keeps_to_its_venv(tmp_path, monkeypatch):
+    """A half-made .venv may hold a link to the system's Python, and nothing that keeps it in."""
+    venv = tmp_path / "my venv"
+    monkeypatch.setattr(bootstrap, "VENV", venv)
+    monkeypatch.setattr(bootstrap, "PYTHON", venv / "bin" / "python")
+    assert not bootstrap._python_works(), "there is none"
+    bootstrap.PYTHON.parent.mkdir(parents=True)
+    bootstrap.PYTHON.symlink_to(sys._base_executable)
+    assert not bootstrap._python_works(), "it would install into the system"
+    home = f"home = {Path(sys._base_executable).parent}\n"
+    (venv / "pyvenv.cfg").write_text(home + "include-system-site-packages = false\n")
+    assert not bootstrap._python_works(), "it has no pip"
+    (venv / "lib").symlink_to(Path(sys.prefix, "lib"))
+    assert bootstrap._python_works()
 
 
 @pytest.mark.parametrize("tool", EVERYTHING)
 def test_interrupted_set_up_begins_again(installers, tool):
+    """An interrupted setup begins again."""
     installers.failing[tool] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         bootstrap.set_up()
     assert not bootstrap.is_set_up()
     installers.failing.clear()
-    assert set_up_again(installers) == EVERYTHING
+    # A venv that has all it needs, as it has here, is as good as one that was made by hand.
+    assert set_up_again(installers) == (EVERYTHING[1:] if tool == "venv" else EVERYTHING)
 
 
 @pytest.mark.parametrize("tool", ["pip install uv", "uv"])
 def test_pip_takes_over_where_uv_fails(installers, tool):
+    """Where uv fails, pip takes over."""
     installers.failing[tool] = bootstrap.SetupError("no such thing here")
     called = set_up_again(installers)
     assert called[-2:] == [tool, "pip"]
 
 
 def test_nothing_is_set_up_where_pip_fails_too(installers):
+    """Where pip fails as well, nothing counts as set up."""
     installers.failing["uv"] = installers.failing["pip"] = bootstrap.SetupError("no network")
     with pytest.raises(bootstrap.SetupError, match="no network"):
         bootstrap.set_up()
@@ -792,6 +1045,7 @@ def test_nothing_is_set_up_where_pip_fails_too(installers):
 
 @posix
 def test_two_at_once_set_up_once(installers, capsys):
+    """Two commands at the same time set up .venv once."""
     installers.pause = 0.2
     threads = [threading.Thread(target=bootstrap.set_up) for _ in range(2)]
     for thread in threads:
@@ -803,15 +1057,17 @@ def test_two_at_once_set_up_once(installers, capsys):
 
 
 def test_missing_venv_names_the_command_that_installs_it(installers, monkeypatch):
+    """If the module venv is missing, a message names the command that installs it."""
     monkeypatch.setattr(bootstrap.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(bootstrap.SetupError, match="sudo apt install python3-venv"):
         bootstrap.set_up()
 
 
 def test_failing_tool_shows_its_last_lines_and_what_to_do(capsys):
+    """A tool that fails shows its last lines, and what to do."""
     noise = "for n in range(99): print('line', n)\nraise SystemExit(3)"
     with pytest.raises(bootstrap.SetupError) as failure:
-        bootstrap._call("the packages", [sys.executable, "-c", noise])
+        bootstrap._call("the packages", [sys.executable, "-c", noise], {})
     message = str(failure.value)
     assert "Setting up failed at the packages:" in message
     assert "line 98" in message
@@ -819,15 +1075,43 @@ def test_failing_tool_shows_its_last_lines_and_what_to_do(capsys):
     assert "index-url" in message
 
 
-def test_uv_uses_the_index_that_pip_is_set_to(tmp_path, monkeypatch):
-    config = tmp_path / "pip.conf"
-    config.write_text("[global]\nindex-url = https://mirror.example/simple\n")
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
-    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
-        monkeypatch.delenv(name, raising=False)
-    pip = [sys.executable, "-I", "-m", "pip"]
-    assert bootstrap._uv_environment(pip)["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+@pytest.fixture
+def pip_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A pip.conf of the learner's, and no setting of this machine's."""
+    for name in os.environ:
+        if name.startswith(("PIP_", "UV_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(bootstrap, "PYTHON", Path(sys.executable))
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    return tmp_path / "pip.conf"
+
+
+def test_uv_uses_the_index_that_pip_is_set_to(pip_conf, monkeypatch):
+    """uv uses the package index that pip is configured for."""
+    pip_conf.write_text("[global]\nindex-url = https://mirror.example/simple\n")
+    used = bootstrap._installer_environment
+    assert used()["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
     monkeypatch.setenv("PIP_INDEX_URL", "https://nearer.example/simple")
-    assert bootstrap._uv_environment(pip)["UV_DEFAULT_INDEX"] == "https://nearer.example/simple"
+    assert used()["UV_DEFAULT_INDEX"] == "https://nearer.example/simple"
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://own.example/simple")
-    assert bootstrap._uv_environment(pip)["UV_DEFAULT_INDEX"] == "https://own.example/simple"
+    assert used()["UV_DEFAULT_INDEX"] == "https://own.example/simple"
+
+
+def test_nothing_is_installed_outside_of_venv(pip_conf, monkeypatch):
+    """A pip.conf or a variable may say: install into that folder."""
+    settings = ["index-url = https://mirror.example/simple", "user = true"]
+    where = ["proxy = http://proxy.example:3128", "target = /one", "prefix = /two", "root = /three"]
+    pip_conf.write_text("\n".join(["[global]", *settings, "[install]", *where]))
+    for name in ("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "UV_SYSTEM_PYTHON", "UV_PYTHON"):
+        monkeypatch.setenv(name, "1")
+    env = bootstrap._installer_environment()
+    pip = [sys.executable, "-I", "-m", "pip", "config", "list"]
+    listing = subprocess.run(pip, env=env, capture_output=True, text=True, check=True).stdout
+    found = dict(line.partition("=")[::2] for line in listing.splitlines())
+    assert all(name.startswith(":env:.") for name in found), "it reads no file"
+    assert found[":env:.index-url"] == "'https://mirror.example/simple'"
+    assert found[":env:.proxy"] == "'http://proxy.example:3128'"
+    assert not {name.removeprefix(":env:.") for name in found} & set(bootstrap.ELSEWHERE)
+    assert {name for name in env if name.startswith("UV_")} == {
+        *("UV_DEFAULT_INDEX", "UV_NO_CONFIG", "UV_NO_PROGRESS")
+    }

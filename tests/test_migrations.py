@@ -75,6 +75,7 @@ def indexes(project: Project, table: str) -> list[str]:
 
 
 def test_the_revisions_make_what_the_models_say(filled):
+    """The revisions make exactly the tables of the models."""
     versions = filled.folder / "migrations" / "versions"
     before = sorted(path.name for path in versions.glob("*.py"))
     output = filled.flask_all(("db", "check"), ("db", "migrate", "-m", "nothing"))
@@ -84,6 +85,7 @@ def test_the_revisions_make_what_the_models_say(filled):
 
 @pytest.mark.about("migrations/env.py")
 def test_all_the_way_down_and_up_again(filled):
+    """The database can be downgraded to nothing and upgraded again."""
     before = tables(filled)
     filled.flask("db", "downgrade", "base")
     left = tables(filled) - {"alembic_version"}
@@ -94,6 +96,8 @@ def test_all_the_way_down_and_up_again(filled):
 
 @pytest.mark.about("migrations/env.py")
 def test_rows_survive_down_to_the_first_revision_and_up_again(filled, first_revision):
+    """All rows survive a downgrade to the first revision and the upgrade after it."""
+
     def content() -> dict[str, list]:
         found = {name: filled.rows(f"SELECT * FROM `{name}`") for name in tables(filled)}
         return {name: rows for name, rows in found.items() if rows}
@@ -112,6 +116,7 @@ def test_rows_survive_down_to_the_first_revision_and_up_again(filled, first_revi
 @pytest.mark.ours
 @pytest.mark.since(4, until=4)  # later steps have the very same revisions
 def test_a_column_with_an_index_comes_and_goes_and_rows_stay(filled):
+    """A column with an index is added and dropped, and the rows stay."""
     before = rows(filled)
     assert "language" not in columns(filled, "post")
     filled.flask("db", "downgrade", "0003")
@@ -132,13 +137,18 @@ def test_a_column_with_an_index_comes_and_goes_and_rows_stay(filled):
     assert rows(filled) == before, "revision 0004 changed rows"
 
 
+CREATED = "SELECT name, sql FROM sqlite_master WHERE name IN ('user', 'post')"
+
+
 @pytest.mark.ours
 def test_the_constraints_have_names(filled):
-    """Batch mode copies a table, and knows only what has a name."""
+    """Every constraint keeps its name, which later revisions need."""
     database = filled.inspect()
-    if not filled.is_mysql:  # which calls every primary key PRIMARY
-        for table in ("user", "post"):
-            assert database.get_pk_constraint(table)["name"] == f"pk_{table}"
+    if not filled.is_mysql:
+        for table in filled.rows(
+            "SELECT name, sql FROM sqlite_master WHERE name IN ('user', 'post')"
+        ):
+            assert "AUTOINCREMENT" in table["sql"], f"ids of {table['name']} come back: {table}"
     keys = [key["name"] for key in database.get_foreign_keys("post")]
     assert keys == ["fk_post_author_id_user"], "the foreign key was lost or has no name"
     assert "ix_post_author_id" in indexes(filled, "post"), "batch mode lost an index"
@@ -146,8 +156,8 @@ def test_the_constraints_have_names(filled):
     assert "uq_user_name_key" in unique, f"names are not unique any more: {unique}"
     with pytest.raises(IntegrityError):
         filled.change(
-            "INSERT INTO user (id, username, name_key, password_hash, created_at) "
-            "SELECT 99, 'x', name_key, password_hash, created_at FROM user LIMIT 1"
+            "INSERT INTO user (id, username, name_key, password_hash, session_id, created_at) "
+            "SELECT 99, 'x', name_key, password_hash, 'y', created_at FROM user LIMIT 1"
         )
 
 
@@ -178,6 +188,7 @@ def legacy() -> Legacy:
 @pytest.mark.ours
 @pytest.mark.about("migrations/env.py")
 def test_a_database_of_step_3_is_taken_over(idle_server, legacy):
+    """A database of step 3 can be upgraded, with its accounts and posts."""
     restore(legacy.saved, idle_server.project)
     idle_server.project.flask_all(("db", "stamp", "0001"), ("db", "upgrade"))
     idle_server.start(upgrade=False)
@@ -192,8 +203,9 @@ def test_a_database_of_step_3_is_taken_over(idle_server, legacy):
     assert page.heading == "Edited", f"{page}; an old post should still be its author's"
 
 
-@pytest.mark.about("app/main.py")
+@pytest.mark.about("app/errors.py")
 def test_before_the_upgrade_pages_say_what_to_do(idle_server):
+    """Before `flask db upgrade` the pages are a 503 that names this command."""
     idle_server.start(upgrade=False)
     visitor = Browser(idle_server)
     page = visitor.get("/posts/")
@@ -216,7 +228,8 @@ def test_before_the_upgrade_pages_say_what_to_do(idle_server):
     idle_server.forget_logs()
 
 
-def test_make_admin_finds_nobody(server):
+def test_make_admin_of_an_unknown_user_is_an_error(server):
+    """`flask make-admin` of an unknown user is an error that names them."""
     result = server.project.try_flask("make-admin", "nobody-of-that-name")
     assert result.code != 0, str(result)
     assert "nobody-of-that-name" in result.output, f"which name was unknown? {result}"
@@ -224,6 +237,7 @@ def test_make_admin_finds_nobody(server):
 
 
 def test_make_admin_says_that_it_worked(admin):
+    """`flask make-admin` says that it worked."""
     person, output = admin
     assert person.username in output, f"no word that it worked: {output}"
     assert person.is_logged_in()
@@ -231,6 +245,7 @@ def test_make_admin_says_that_it_worked(admin):
 
 @pytest.mark.ours
 def test_make_admin_marks_that_user_alone(server, admin, account):
+    """`flask make-admin` makes that user an admin, and no others."""
     marked = server.project.rows("SELECT username FROM user WHERE is_admin")
     assert {"username": admin[0].username} in marked
     assert {"username": account.username} not in marked

@@ -24,18 +24,21 @@ def quotations() -> list[tuple[str, str]]:
 
 
 def test_notes_quote_code_of_every_step():
+    """NOTES.md quotes code of every step."""
     quoted = {path.split("/")[0] for path, _ in quotations()}
     assert quoted == {step.folder for step in STEPS}
 
 
 @pytest.mark.parametrize(("path", "code"), quotations(), ids=lambda value: value[:40])
 def test_quoted_code_is_in_the_file(path, code):
+    """Code that NOTES.md quotes is in the file that it names."""
     source = (ROOT / path).read_text(encoding="utf-8")
     assert code in source, f"NOTES.md quotes what is not in {path} any more:\n{code}"
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_named_commands_of_learn_exist(page):
+    """Commands of learn.py that the texts name exist."""
     assert isinstance(cli, Group)
     used = re.findall(r"python3 learn\.py (\w+)(?: (\d))?(?: (\d))?", text_of(page))
     assert used
@@ -47,6 +50,7 @@ def test_named_commands_of_learn_exist(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
+    """Links in the texts lead to files and headings that exist."""
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text_of(page)):
         file, _, anchor = link.partition("#")
         target = ROOT / (file or page)
@@ -58,6 +62,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_every_step_has_a_chapter():
+    """Every step has a chapter in NOTES.md and a line in README.md."""
     for step in STEPS:
         assert re.search(rf"^## Step {step.number} — ", text_of("NOTES.md"), re.M)
         assert step.folder in text_of("README.md")

@@ -11,7 +11,8 @@ from tests.support import hostile
 from tests.support.browser import NO_PAGES
 from tests.support.browser import REFUSED_FORM
 from tests.support.browser import Page
-from tests.test_repo import Inline
+from tests.support.browser import Person
+from tests.support.inline import Inline
 
 pytestmark = pytest.mark.since(1)
 
@@ -32,6 +33,7 @@ def faults(pages: list[Page], is_right) -> list[Page]:
 
 
 def test_every_link_leads_somewhere(site):
+    """Every link leads to a page that exists."""
     broken = [
         f"{source} links to {link}, which answers {page.status}"
         for source, link, page in site
@@ -44,32 +46,37 @@ def test_every_link_leads_somewhere(site):
 
 
 def test_every_page_says_that_it_is_html5(pages):
+    """Every page begins with <!doctype html>."""
     bad = faults(pages, lambda page: page.text.lstrip().lower().startswith("<!doctype html>"))
     assert not bad, f"these pages do not begin with <!doctype html>: {bad}"
 
 
 def test_every_page_names_its_language(pages):
+    """Every page names its language."""
     bad = faults(pages, lambda page: page.soup.html and page.soup.html.get("lang"))
     assert not bad, f"these pages have no <html lang=…>, which screen readers need: {bad}"
 
 
 def test_every_page_has_a_title(pages):
+    """Every page has a title."""
     bad = faults(pages, lambda page: page.soup.title and page.soup.title.get_text(strip=True))
     assert not bad, f"these pages have no <title>, or an empty one: {bad}"
 
 
 def test_every_page_has_one_h1(pages):
+    """Every page has one <h1>."""
     bad = faults(pages, lambda page: len(page.soup("h1")) == 1 and page.heading)
     assert not bad, f"these pages have no <h1>, an empty one or several: {bad}"
 
 
 def test_every_page_has_a_nav(pages):
+    """Every page has a <nav> with links."""
     bad = faults(pages, lambda page: page.soup.select("nav a[href]"))
     assert not bad, f"these pages have no <nav> with links in it: {bad}"
 
 
-def test_no_page_has_a_script_or_a_style_inside(site):
-    """Under a strict Content-Security-Policy, which step 6 has, they would not work."""
+def test_no_page_has_inline_scripts_or_styles(site):
+    """No page has inline scripts or styles, which a strict Content-Security-Policy forbids."""
     for _, _, page in site:
         parser = Inline()
         parser.feed(page.text if page.is_html else "")
@@ -77,6 +84,7 @@ def test_no_page_has_a_script_or_a_style_inside(site):
 
 
 def test_every_field_has_a_label(pages):
+    """Every field has a label."""
     bad = [
         f"{page} has no label for <{field.name} name={field.get('name')}>"
         for page in pages
@@ -92,6 +100,8 @@ def test_every_field_has_a_label(pages):
 
 
 def test_every_page_begins_with_a_link_to_its_content(pages):
+    """Every page begins with a link that skips the navigation."""
+
     def is_right(page: Page) -> bool:
         first = page.soup.body.find(["a", "button", "input", "select", "textarea"])
         target = page.soup.find(id=first.get("href", "").removeprefix("#")) if first else None
@@ -104,7 +114,8 @@ def test_every_page_begins_with_a_link_to_its_content(pages):
     )
 
 
-def test_what_describes_a_field_is_there(pages):
+def test_descriptions_of_fields_exist(pages):
+    """Every field that names a description on the page has one."""
     bad = [
         f"{page}: {name}={tag[name]!r}, but there is no such id"
         for page in pages
@@ -117,6 +128,7 @@ def test_what_describes_a_field_is_there(pages):
 
 @pytest.mark.since(2)
 def test_an_error_is_tied_to_its_field(site):
+    """A refused form marks the wrong field, and ties the message to it."""
     refused = [page for source, _, page in site if source == REFUSED_FORM]
     assert refused, "no form refused anything"
     for page in refused:
@@ -130,14 +142,16 @@ def test_an_error_is_tied_to_its_field(site):
             )
 
 
-def test_no_id_is_given_twice(pages):
+def test_every_id_is_unique(pages):
+    """Every id is unique on its page."""
     for page in pages:
         ids = [tag["id"] for tag in page.soup.find_all(id=True)]
         twice = {name for name in ids if ids.count(name) > 1}
         assert not twice, f"{page} uses these ids more than once: {twice}"
 
 
-def test_all_that_a_page_fetches_comes_from_here(site, visitor):
+def test_pages_load_nothing_from_other_hosts(site, visitor):
+    """Pages load styles, scripts and pictures from this server only, and all of them exist."""
     fetched = {
         (urljoin(page.url, tag[attribute]), link)
         for _, link, page in site
@@ -161,6 +175,7 @@ def test_all_that_a_page_fetches_comes_from_here(site, visitor):
 
 
 def test_forms_are_sent_to_this_server(site):
+    """Forms are sent to this server only."""
     for _, link, page in site:
         for form in page.soup("form", action=True) if page.is_html else ():
             there = urlsplit(urljoin(page.url, form["action"]))
@@ -168,24 +183,28 @@ def test_forms_are_sent_to_this_server(site):
 
 
 def test_home_is_html(visitor):
+    """The home page is HTML."""
     page = visitor.get("/")
     assert page.status == 200
     assert page.is_html, f"{page} with the type {page.headers.get('Content-Type')}"
 
 
 def test_hello_greets(visitor):
+    """/hello/ says hello."""
     page = visitor.get("/hello/")
     assert page.status == 200
     assert "Hello" in page.words, f"{page} without “Hello” in it"
 
 
 def test_hello_greets_by_name(visitor):
+    """/hello/Ada greets Ada."""
     page = visitor.get("/hello/Ada")
     assert page.status == 200
     assert "Hello, Ada" in page.words, f"{page} without “Hello, Ada” in it"
 
 
 def test_hello_takes_the_greeting_from_the_query(visitor):
+    """?greeting= replaces “Hello”."""
     page = visitor.get("/hello/Ada?greeting=Good+morning")
     assert "Good morning, Ada" in page.words, f"{page} without “Good morning, Ada” in it"
 
@@ -193,7 +212,8 @@ def test_hello_takes_the_greeting_from_the_query(visitor):
 @pytest.mark.parametrize(
     "name", ["Zoë", "李雷", "👩🏽‍💻", "Ada Lovelace", "Ada+Bob", "100%", "a;b"]
 )
-def test_hello_greets_everybody(visitor, name):
+def test_hello_greets_any_name(visitor, name):
+    """A name may have spaces, signs, emoji and letters of any language."""
     page = visitor.get(f"/hello/{quote(name, safe='')}")
     assert page.status == 200
     assert f"Hello, {name}" in page.words, f"{page} without “Hello, {name}” in it"
@@ -203,6 +223,7 @@ def test_hello_greets_everybody(visitor, name):
     "markup", ["<script>alert(1)", "<b>Ada", "<img src=x onerror=alert(1)>", "{{ 7*7 }}"]
 )
 def test_hello_shows_markup_as_text(visitor, markup):
+    """Markup in the URL is shown as text, and not run."""
     path = f"/hello/{quote(markup, safe='')}?greeting={quote(markup)}"
     page = visitor.get(path)
     assert page.status == 200
@@ -214,6 +235,7 @@ def test_hello_shows_markup_as_text(visitor, markup):
 
 
 def test_about_has_no_slash(visitor):
+    """/about is a page, and /about/ is a 404."""
     assert visitor.get("/about").status == 200
     page = visitor.get("/about/", follow=False)
     assert page.status == 404, (
@@ -223,6 +245,7 @@ def test_about_has_no_slash(visitor):
 
 
 def test_posts_has_a_slash(visitor):
+    """/posts redirects to /posts/."""
     page = visitor.get("/posts", follow=False)
     assert page.status == 308, (
         f"GET /posts answered {page.status}; the rule '/posts/' with a trailing slash "
@@ -233,6 +256,7 @@ def test_posts_has_a_slash(visitor):
 
 
 def test_a_post_has_a_page(server, step, visitor, request):
+    """A post has a page, which the list links to."""
     if step.number >= 2:  # before that, posts stand in the file
         request.getfixturevalue("person").write()
     numbers = visitor.get("/posts/").post_ids()
@@ -243,13 +267,15 @@ def test_a_post_has_a_page(server, step, visitor, request):
 
 
 @pytest.mark.parametrize("number", hostile.BAD_NUMBERS)
-def test_a_post_that_is_not_there_is_404(visitor, number):
+def test_an_unknown_post_is_404(visitor, number):
+    """An unknown post is a 404, however large its number."""
     page = visitor.get(f"/posts/{number}")
     assert page.status == 404, f"{page}; there is no such post, so it should be 404"
 
 
 @pytest.mark.parametrize("path", ["/no-such-page", "/posts/999999999", "/about/", "/hello/a/b"])
-def test_what_is_not_found_has_the_look_of_the_site(visitor, path):
+def test_a_404_is_a_page_of_the_site(visitor, path):
+    """A 404 is a page with the site's navigation and styles."""
     page = visitor.get(path)
     assert page.status == 404
     assert page.is_html
@@ -261,6 +287,25 @@ def test_what_is_not_found_has_the_look_of_the_site(visitor, path):
     )
 
 
+@pytest.mark.since(3)
+@pytest.mark.ours
+@pytest.mark.about("app/errors.py", "app/templates/error.html")
+def test_an_error_page_needs_no_database(own_server):
+    """An error page has the look of the site for a logged-in user too when a table is gone."""
+    person = Person(own_server).join()
+    own_server.project.change("ALTER TABLE user RENAME TO gone")
+    page = person.get("/")
+    assert page.status in (500, 503), f"{page} without the table of users"
+    assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+    page = person.get("/no-such-page")
+    assert page.status == 404, f"{page}; no database is needed to know that"
+    assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+    own_server.project.change("ALTER TABLE gone RENAME TO user")
+    assert person.is_logged_in()
+    own_server.forget_logs()
+
+
 def test_a_method_that_is_not_there_is_405(visitor):
+    """A POST to a page that only answers GET is a 405."""
     page = visitor.post("/about", data={"a": "b"})
     assert page.status in (400, 405), f"{page}; /about takes no POST"

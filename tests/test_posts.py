@@ -14,6 +14,7 @@ PER_PAGE = 20
 
 
 def test_a_post_is_published(person, visitor):
+    """A new post has a page and is in the list, with its author's name."""
     number = person.write("On routes", "A function answers a URL.")
     page = visitor.get(f"/posts/{number}")
     assert page.heading == "On routes"
@@ -22,7 +23,8 @@ def test_a_post_is_published(person, visitor):
     assert number in visitor.get("/posts/").post_ids(), "/posts/ does not list the new post"
 
 
-def test_writing_takes_a_login(visitor):
+def test_writing_needs_a_login(visitor):
+    """Writing a post needs a login."""
     before = visitor.get("/posts/").post_ids()
     token = visitor.get("/").csrf_token or ""
     page = visitor.post(
@@ -35,6 +37,7 @@ def test_writing_takes_a_login(visitor):
 
 
 def test_markup_in_a_post_is_shown_as_text(person, visitor):
+    """HTML in a post is shown as text, and not run."""
     markup = "<script>alert(1)</script> <img src=x onerror=alert(1)>"
     number = person.write(f"Title {markup}", f"Text {markup}")
     for path in (f"/posts/{number}", "/posts/"):
@@ -46,6 +49,7 @@ def test_markup_in_a_post_is_shown_as_text(person, visitor):
 
 
 def test_markdown_is_shown_as_html(person, visitor):
+    """Markdown in a post is shown as HTML."""
     number = person.write(body="Some *stress* and `code`.\n\n- one\n- two\n")
     page = visitor.get(f"/posts/{number}")
     assert page.soup.find("em", string="stress"), f"{page} shows *stress* without <em>"
@@ -57,25 +61,29 @@ def test_markdown_is_shown_as_html(person, visitor):
     "link", ["[x](javascript:alert(1))", "[x](<java\nscript:alert(1)>)", "<javascript:alert(1)>"]
 )
 def test_a_link_in_a_post_runs_no_script(person, visitor, link):
+    """A link in a post cannot run a script."""
     page = visitor.get(f"/posts/{person.write(body=link)}")
     hrefs = [tag["href"].lower() for tag in page.soup("a", href=True)]
     assert not [href for href in hrefs if href.startswith("javascript:")], f"{page} has {link}"
 
 
 def test_new_posts_come_first(person):
+    """The newest post comes first."""
     numbers = [person.write() for _ in range(3)]
     listed = person.get("/posts/").post_ids()
     assert listed[:3] == numbers[::-1], f"written as {numbers}, but listed as {listed[:3]}"
 
 
 def test_what_was_typed_is_not_lost_when_a_post_is_refused(person):
+    """A refused form keeps what was typed."""
     page = person.submit("/posts/new", title="", body="A long text that took an hour")
     assert page.messages, f"{page}, but no message says what is wrong"
     assert "A long text that took an hour" in page.text, f"{page} has lost the text"
 
 
 @pytest.mark.since(3)
-def test_an_author_edits(person, visitor):
+def test_an_author_edits_their_post(person, visitor):
+    """An author can edit their post."""
     number = person.write("Draft", "First thoughts")
     form = person.get(f"/posts/{number}/edit")
     assert "First thoughts" in form.text, f"{form} does not begin with the present text"
@@ -87,7 +95,8 @@ def test_an_author_edits(person, visitor):
 
 
 @pytest.mark.since(3)
-def test_an_author_deletes(person, visitor):
+def test_an_author_deletes_their_post(person, visitor):
+    """An author can delete their post."""
     number = person.write()
     page = person.submit(f"/posts/{number}", to=f"/posts/{number}/delete")
     assert page.messages, f"{page}, but no message says that it worked"
@@ -96,14 +105,16 @@ def test_an_author_deletes(person, visitor):
 
 
 @pytest.mark.since(3)
-def test_deleting_takes_a_post(person):
+def test_deleting_needs_post(person):
+    """Deleting needs a POST; a GET is answered by 405."""
     number = person.write()
     assert person.get(f"/posts/{number}/delete").status == 405
     assert person.get(f"/posts/{number}").status == 200
 
 
 @pytest.mark.since(3)
-def test_others_cannot_edit_or_delete(join, visitor):
+def test_other_users_cannot_edit_or_delete_a_post(join, visitor):
+    """Other users cannot edit or delete a post: 403."""
     author, other = join(), join()
     number = author.write("Mine", "my words")
     page = other.get(f"/posts/{number}/edit")
@@ -118,7 +129,8 @@ def test_others_cannot_edit_or_delete(join, visitor):
 
 
 @pytest.mark.since(3)
-def test_visitors_are_sent_to_the_login(person, visitor):
+def test_anonymous_users_cannot_edit_or_delete_a_post(person, visitor):
+    """Anonymous users who edit or delete a post are sent to the login page."""
     number = person.write("Mine")
     page = visitor.get(f"/posts/{number}/edit")
     assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
@@ -130,7 +142,8 @@ def test_visitors_are_sent_to_the_login(person, visitor):
 
 @pytest.mark.since(3)
 @pytest.mark.parametrize("what", ["edit", "delete"])
-def test_a_post_that_is_not_there_cannot_be_changed(person, what):
+def test_editing_or_deleting_an_unknown_post_is_404(person, what):
+    """Editing or deleting an unknown post is a 404."""
     gone = person.write()
     assert person.api("POST", f"/posts/{gone}/delete").status == 200
     for number in (gone, "9" * 30):
@@ -139,7 +152,8 @@ def test_a_post_that_is_not_there_cannot_be_changed(person, what):
 
 
 @pytest.mark.since(3)
-def test_seed_makes_somebody_with_posts(seeded, visitor):
+def test_seed_makes_a_user_with_posts(seeded, visitor):
+    """`flask seed` makes a user who can log in, with posts."""
     visitor.login(seeded.username, seeded.password)
     assert visitor.is_logged_in(), "who was made by `flask seed` cannot log in"
     number, listing = find_by(visitor, seeded.username)
@@ -162,6 +176,7 @@ def find_by(browser, author: str) -> tuple[int | None, Page]:
 
 @pytest.mark.since(3)
 def test_posts_are_paged_20_at_a_time_newest_first(seeded, visitor):
+    """The list has 20 posts a page, the newest first, and links to the pages around."""
     assert visitor.get("/posts/").post_ids() == visitor.get("/posts/?page=1").post_ids()
     seen: list[int] = []
     last = 0
@@ -191,6 +206,7 @@ def more_after(visitor, number: int) -> bool:
 
 @pytest.mark.since(3)
 @pytest.mark.parametrize("number", hostile.BAD_PAGES)
-def test_a_page_that_is_not_there_is_404(visitor, number):
+def test_an_unknown_page_of_the_list_is_404(visitor, number):
+    """An unknown page of the list is a 404."""
     page = visitor.get(f"/posts/?page={number}")
     assert page.status == 404, f"{page}; there is no such page, so it should be 404"

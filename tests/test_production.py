@@ -1,6 +1,5 @@
-"""Fit for production: what a server on the internet needs, and what its people may rely on."""
+"""Production: the settings, headers, limits and logs of a server on the internet."""
 
-import importlib.util
 import json
 import re
 import statistics
@@ -16,22 +15,27 @@ import pytest
 import requests
 from requests.cookies import RequestsCookieJar
 
+from common.stack import free_port
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.browser import new_name
+from tests.support.exports import Export
 from tests.support.faults import send_signal
 from tests.support.processes import Process
-from tests.support.processes import free_port
 from tests.support.processes import wait_until
+from tests.support.project import SECRET_KEY
 from tests.support.project import Project
 from tests.support.server import FLASK_RUN
+from tests.support.server import GUNICORN
 from tests.support.server import Server
-from tests.test_exports import run
-from tests.test_factory import GUNICORN
-from tests.test_factory import KEY
+from tests.support.server import require_gunicorn
 
-pytestmark = pytest.mark.since(6)
+pytestmark = [
+    pytest.mark.since(6),
+    pytest.mark.xdist_group("production"),
+    pytest.mark.not_on_mysql("headers, settings, logs and limits"),
+]
 
 HOST = "study.example"
 HEADERS = {
@@ -40,15 +44,15 @@ HEADERS = {
     "Referrer-Policy": r"same-origin|strict-origin|strict-origin-when-cross-origin",
     "Strict-Transport-Security": r"max-age=\d{7,}",
 }
-# Tries with a wrong password, after which a page that limits them has said so.
+# More wrong passwords than any limit should allow.
 MANY = 30
-# Seconds: a page while Redis hangs; until a stream ends whose server has been told to stop.
+# Seconds: for a page while Redis hangs, and for a stream to end when its server stops.
 PATIENCE = 4
 SOON = 10
 
 
 class Jar(RequestsCookieJar):
-    """Sends cookies over HTTP that are for HTTPS: we have no certificate here."""
+    """Sends secure cookies over HTTP: the tests have no certificate."""
 
     def set_cookie(self, cookie, *args: object, **options: object):
         cookie.secure = False
@@ -56,7 +60,7 @@ class Jar(RequestsCookieJar):
 
 
 class Visitor(Person):
-    """Somebody who comes through a proxy, from an address of their own."""
+    """A client behind the proxy, with an address of its own."""
 
     def __init__(self, server: Server, address: str = "") -> None:
         super().__init__(server)
@@ -67,21 +71,20 @@ class Visitor(Person):
         return self.login(name, password)
 
     def until_refused(self, name: str) -> tuple[int, Page]:
-        """Try wrong passwords until the server has had enough; return how many it checked."""
+        """Try wrong passwords until the server answers 429; return how many it checked."""
         for number in range(MANY):
             if (page := self.try_to_log_in(name)).status == 429:
                 return number, page
-        raise AssertionError(f"{MANY} wrong passwords, and {page}: 429 was expected")
+        raise AssertionError(f"After {MANY} wrong passwords: {page}; 429 was expected")
 
 
 @pytest.fixture(scope="session")
 def production(server: Server) -> Iterator[Server]:
-    """The step with APP_CONFIG=production at gunicorn, behind one proxy: the tests play it."""
-    if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
-        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+    """The step with APP_CONFIG=production under gunicorn; the tests act as its proxy."""
+    require_gunicorn()
     settings = {
         "APP_CONFIG": "production",
-        "SECRET_KEY": KEY,
+        "SECRET_KEY": SECRET_KEY,
         "DATABASE_URL": f"sqlite:///{server.project.database}",
         "TRUSTED_HOSTS": f"127.0.0.1,{HOST}",
         "TRUSTED_PROXIES": "1",
@@ -101,22 +104,23 @@ def guest(production: Server) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="session")
 def member(production: Server) -> Visitor:
-    """Somebody with an account, who is logged in."""
+    """A logged-in user."""
     return Visitor(production).join()
 
 
 # Settings
 
 
-def test_production_says_what_is_missing_and_makes_nothing_up(project):
+def test_production_names_missing_settings_and_invents_none(project):
+    """Without its settings production names each one that is missing, and creates nothing."""
     result = project.try_flask("db", "upgrade", APP_CONFIG="production")
-    assert result.code != 0, "production works without SECRET_KEY and DATABASE_URL"
+    assert result.code != 0, "production starts without SECRET_KEY and DATABASE_URL"
     for name in ("SECRET_KEY", "DATABASE_URL"):
         named = [line for line in result.output.splitlines() if name in line]
         assert len(named) == 1, f"one line should say that {name} is missing. {result}"
     assert "Traceback" not in result.output, str(result)
     made = [path.name for path in project.folder.glob("instance/*")]
-    assert not made, f"production has made {made}: a key, or a database, that nobody asked for"
+    assert not made, f"production has created {made}: a key or a database that nobody asked for"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,8 @@ def test_production_says_what_is_missing_and_makes_nothing_up(project):
     [("SECRET_KEY", "x" * 31), ("TRUSTED_PROXIES", "many"), ("TRUSTED_PROXIES", "-1")],
 )
 def test_production_refuses_a_bad_setting(project, name, value):
-    good = {"APP_CONFIG": "production", "SECRET_KEY": KEY, "DATABASE_URL": "sqlite:///p.db"}
+    """A bad setting is refused with one clear line."""
+    good = {"APP_CONFIG": "production", "SECRET_KEY": SECRET_KEY, "DATABASE_URL": "sqlite:///p.db"}
     result = project.try_flask("routes", **good | {name: value})
     assert result.code != 0, f"{name}={value} is taken"
     assert name in result.output, f"it does not say what is wrong. {result}"
@@ -132,12 +137,12 @@ def test_production_refuses_a_bad_setting(project, name, value):
 
 
 @pytest.mark.ours
-def test_a_password_is_much_work_to_guess(production, member):
-    """Where the tests start a step by itself it is less, see support/warm.py: not at gunicorn."""
+def test_passwords_are_hashed_with_full_cost(production, member):
+    """Password hashes of a server under gunicorn have their full cost."""
     query = "SELECT password_hash FROM user WHERE username = :name"
     (row,) = production.project.rows(query, name=member.username)
     method, _, _ = row["password_hash"].partition("$")
-    assert method == "scrypt:32768:8:1", f"the hash is made by {method}, which is another work"
+    assert method == "scrypt:32768:8:1", f"the hash is {method}"
 
 
 # Headers and cookies
@@ -152,7 +157,8 @@ def check_headers(page: Page) -> None:
     assert "unsafe" not in policy, f"{page} lets scripts or styles inside the HTML work: {policy}"
 
 
-def test_every_answer_has_the_headers_that_make_a_browser_careful(production, member, guest):
+def test_every_response_has_the_security_headers(production, member, guest):
+    """Every response has the security headers."""
     post = member.write()
     icon = next(tag["href"] for tag in member.get("/").soup("link") if "icon" in tag["rel"])
     age = member.get(icon).headers["ETag"]
@@ -167,7 +173,8 @@ def test_every_answer_has_the_headers_that_make_a_browser_careful(production, me
         check_headers(page)
 
 
-def test_the_cookies_are_for_https_and_for_us_alone(production, member):
+def test_cookies_are_secure_httponly_and_samesite(production, member):
+    """All cookies are Secure, HttpOnly and SameSite=Lax."""
     visitor = Visitor(production)
     page = visitor.submit(
         "/auth/login",
@@ -186,7 +193,8 @@ def test_the_cookies_are_for_https_and_for_us_alone(production, member):
 # The proxy in front
 
 
-def test_what_the_proxy_says_counts(guest):
+def test_headers_of_a_trusted_proxy_are_used(guest):
+    """Behind a trusted proxy, redirects use the scheme and host that the client used."""
     page = guest.get(
         "/posts",
         follow=False,
@@ -195,19 +203,21 @@ def test_what_the_proxy_says_counts(guest):
     assert page.headers["Location"] == f"https://{HOST}/posts/"
 
 
-def test_without_a_proxy_nobody_is_believed(visitor):
+def test_without_a_proxy_its_headers_are_ignored(visitor):
+    """Without a trusted proxy, such headers of a client are ignored."""
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "e.x", "X-Request-ID": "e" * 20}
     page = visitor.get("/posts", follow=False, headers=headers)
     assert page.headers["Location"].removeprefix(visitor.server.url) == "/posts/", (
-        "a header of the visitor decides where a redirect leads"
+        "a header of the client decides where a redirect leads"
     )
     given = page.headers.get("X-Request-ID")
     assert given, f"{page} has no X-Request-ID"
-    assert given != "e" * 20, "a visitor writes into our log"
+    assert given != "e" * 20, "a client can choose the request id in our log"
 
 
 @pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])
-def test_another_host_is_refused(guest, header):
+def test_an_untrusted_host_is_refused(guest, header):
+    """A request for an untrusted host is refused: 400."""
     for path in ("/", "/posts/", "/api/exports", "/no-such-page"):
         page = guest.get(path, headers={header: "e.x"})
         assert page.status == 400, f"{page}, though this is not the site e.x"
@@ -219,7 +229,8 @@ def test_another_host_is_refused(guest, header):
 
 
 @pytest.mark.parametrize("path", ["/posts/new", "/auth/login", "/api/exports"])
-def test_a_request_that_is_too_large_is_refused_with_a_page(member, path):
+def test_a_request_that_is_too_large_gets_an_error_page(member, path):
+    """A request that is too large is refused with 413 and a message."""
     page = member.post(path, {"body": "x" * 3_000_000})
     assert page.status == 413, f"{page}; 3 MB in a form are too much"
     text = page.words if page.is_html else page.json()["message"]
@@ -228,6 +239,7 @@ def test_a_request_that_is_too_large_is_refused_with_a_page(member, path):
 
 
 def test_the_longest_post_is_not_too_large(member):
+    """The longest post is not too large."""
     number = member.write("Long", "😀" * 10_000)
     assert member.get(f"/posts/{number}").heading == "Long"
 
@@ -235,7 +247,8 @@ def test_the_longest_post_is_not_too_large(member):
 # Logins
 
 
-def test_who_tries_passwords_has_to_wait(guest, member):
+def test_too_many_wrong_passwords_have_to_wait(guest, member):
+    """After some wrong passwords the client has to wait: 429, with the number of seconds."""
     _, page = guest.until_refused(member.username)
     seconds = page.headers.get("Retry-After", "")
     assert re.fullmatch(r"[1-9]\d*", seconds), f"{page} has Retry-After: {seconds!r}"
@@ -245,38 +258,44 @@ def test_who_tries_passwords_has_to_wait(guest, member):
     page = guest.try_to_log_in(f"  {member.username.upper()} ")
     assert page.status == 429, f"{page}; another spelling of the name is the same name"
     page = guest.try_to_log_in(member.username, member.password)
-    assert page.status == 429, f"{page}; who guesses right in the end must have to wait too"
+    assert page.status == 429, f"{page}; a right guess must wait too"
     assert not guest.is_logged_in()
 
 
-def test_nobody_can_lock_others_out(production, guest, member):
+def test_nobody_can_lock_out_another_user(production, guest, member):
+    """A client that guesses passwords does not lock the owner of the account out."""
     guest.until_refused(member.username)
     owner = Visitor(production)
     page = owner.try_to_log_in(member.username, member.password)
-    assert owner.is_logged_in(), f"{page}; whoever knows a name can lock its owner out"
+    assert owner.is_logged_in(), f"{page}; anybody can lock out a user whose name they know"
     page = guest.try_to_log_in(new_name())
     assert page.status == 200, f"{page}; another name from the same address, one try"
 
 
-def test_a_visitor_with_a_network_of_addresses_is_one_visitor(production, member):
+def test_an_ipv6_network_counts_as_one_client(production, member):
+    """All addresses of an IPv6 network count as one client."""
     network = f"2001:db8:1:{uuid4().hex[:4]}"
     guests = [Visitor(production, f"{network}::{number:x}") for number in range(1, 13)]
     pages = [guest.try_to_log_in(member.username) for guest in guests]
-    assert pages[-1].status == 429, "with IPv6 anybody has as many addresses as there are tries"
+    assert pages[-1].status == 429, (
+        "with IPv6 a client has more addresses than the limit has attempts"
+    )
 
 
-def test_one_address_cannot_try_all_names(production):
+def test_one_address_cannot_try_many_names(production):
+    """One client cannot try many usernames: 429."""
     guest = Visitor(production)
     for number in range(150):
         token = guest.get("/auth/login").csrf_token
-        # Without a password no time is lost with checking it.
+        # Without a password there is no slow check of it.
         fields = {"username": f"name{number}", "password": "", "csrf_token": token}
         if (page := guest.post("/auth/login", fields)).status == 429:
             return
     raise AssertionError(f"150 names were tried from one address, and {page}")
 
 
-def test_tries_at_the_same_moment_are_counted_too(production, member):
+def test_attempts_at_the_same_moment_are_counted(production, member):
+    """Wrong passwords sent at the same moment are counted, too."""
     one_by_one = Visitor(production)
     limit = one_by_one.until_refused(member.username)[0]
     guest = Visitor(production)
@@ -289,7 +308,7 @@ def test_tries_at_the_same_moment_are_counted_too(production, member):
     }
     tries = [HTTPConnection("127.0.0.1", production.port, timeout=60) for _ in range(MANY)]
     try:
-        for connection in tries:  # all of them are on their way before the first answer is read
+        for connection in tries:  # all requests are sent before the first response is read
             connection.request("POST", "/auth/login", urlencode(fields), headers)
         answers = [connection.getresponse().status for connection in tries]
     finally:
@@ -300,7 +319,8 @@ def test_tries_at_the_same_moment_are_counted_too(production, member):
     assert taken <= limit, f"{taken} of {MANY} at once were checked; {limit} are allowed"
 
 
-def test_the_right_password_costs_nothing(production, member):
+def test_a_right_password_is_refunded(production, member):
+    """Successful logins are not limited."""
     address = f"2001:db8:2:{uuid4().hex[:4]}::1"
     for number in range(12):
         visitor = Visitor(production, address)
@@ -309,6 +329,8 @@ def test_the_right_password_costs_nothing(production, member):
 
 
 def test_an_unknown_name_takes_as_long_as_a_wrong_password(production, member):
+    """An unknown name takes as long to refuse as a wrong password."""
+
     def seconds(name: str) -> float:
         visitor = Visitor(production)
         form = visitor.get("/auth/login")
@@ -328,7 +350,7 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(production, member):
 
 @contextmanager
 def hanging(process: Process) -> Iterator[None]:
-    """Stop a program where it is: connections are taken, and nothing is answered."""
+    """Stop a process: it accepts connections, but answers nothing."""
     send_signal(process, "SIGSTOP")
     try:
         yield
@@ -336,7 +358,8 @@ def hanging(process: Process) -> Iterator[None]:
         send_signal(process, "SIGCONT")
 
 
-def test_who_has_an_account_gets_in_while_redis_hangs(production, member):
+def test_users_can_log_in_while_redis_hangs(production, member):
+    """Users can log in while Redis hangs, and /healthz says what is wrong."""
     visitor = Visitor(production)
     form = visitor.get("/auth/login")
     with hanging(production.redis):
@@ -357,7 +380,8 @@ def test_who_has_an_account_gets_in_while_redis_hangs(production, member):
 # Health
 
 
-def test_healthz_says_what_is_away_and_nothing_else(server):
+def test_healthz_names_what_fails_and_nothing_more(server):
+    """/healthz is a 503 that names what is away, and no details."""
     port = free_port()
     away = {
         "REDIS_URL": f"redis://:secret-word@127.0.0.1:{port}/0",
@@ -383,7 +407,8 @@ def request_lines(server: Server, word: str) -> list[str]:
     return [line for line in server.web.output.splitlines() if word in line]
 
 
-def test_each_request_is_a_line_of_the_log(production, guest, member):
+def test_each_request_is_one_line_in_the_log(production, guest, member):
+    """Each request is one line of the log, with an id, the status and the user, but no query."""
     mark = uuid4().hex
     page = guest.get(f"/hello/{mark}?greeting=hidden-{mark}")
     lines = request_lines(production, mark)
@@ -392,14 +417,15 @@ def test_each_request_is_a_line_of_the_log(production, guest, member):
     assert re.fullmatch(r"[\w.-]{8,64}", given), f"{page} has X-Request-ID: {given!r}"
     for part in ("GET", f"/hello/{mark}", " 200 ", given):
         assert part in lines[0], f"the line has no {part!r}: {lines[0]}"
-    assert "hidden" not in lines[0], f"what is in a query is nobody else's business: {lines[0]}"
+    assert "hidden" not in lines[0], f"the query string may be private: {lines[0]}"
     member.get(f"/{mark}-2")
     mine, other = request_lines(production, f"{mark}-2")[0], lines[0]
     assert " 404 " in mine, mine
-    assert mine.split()[-1] != other.split()[-1], f"it does not say who it was: {mine}"
+    assert mine.split()[-1] != other.split()[-1], f"it does not tell whose request it was: {mine}"
 
 
-def test_a_request_keeps_the_id_that_the_proxy_gives_it(production, guest):
+def test_a_request_keeps_the_id_of_a_trusted_proxy(production, guest):
+    """A request keeps the X-Request-ID that the proxy gives it, if it is a good one."""
     given = uuid4().hex
     assert guest.get("/about", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
     assert len(request_lines(production, given)) == 1
@@ -409,27 +435,28 @@ def test_a_request_keeps_the_id_that_the_proxy_gives_it(production, guest):
         assert page.headers["X-Request-ID"] != bad, f"the id {bad!r} went into the log"
 
 
-def test_nobody_writes_lines_of_their_own_into_the_log(production, guest):
+def test_a_request_cannot_forge_log_lines(production, guest):
+    """Clients cannot forge lines of the log."""
     mark = uuid4().hex
     guest.get(f"/hello/{mark}%0A%0D%1b%5B31m%E2%80%A8{mark}")
     lines = request_lines(production, mark)
-    assert len(lines) == 1, f"a line break in the address makes lines of its own: {lines}"
-    assert lines[0].isprintable(), f"colours in the address go into the log: {lines[0]!r}"
+    assert len(lines) == 1, f"a line break in the path forges a log line: {lines}"
+    assert lines[0].isprintable(), f"colour codes in the path go into the log: {lines[0]!r}"
 
 
-def test_the_log_of_the_worker_has_the_id_of_the_request(server, member, worker):
+def test_the_worker_logs_the_id_of_the_request(server, member, worker):
+    """The worker logs the id of the request that started the export."""
     given = uuid4().hex
     member.http.headers["X-Request-ID"] = given
     try:
-        export = run(member)
+        export = Export.start(member).until_end()
     finally:
         del member.http.headers["X-Request-ID"]
-    number = export.path.rpartition("/")[2]
     wait_until(
         lambda: [
             line
             for line in server.worker.output.splitlines()
-            if given in line and number in line and "succeeded" in line
+            if given in line and export.id in line and "succeeded" in line
         ],
         f"the worker's line that the task succeeded has the id {given} of the request",
     )
@@ -439,7 +466,7 @@ def test_the_log_of_the_worker_has_the_id_of_the_request(server, member, worker)
 
 
 class Stream:
-    """An open stream of events, as a browser has it."""
+    """An open event stream, as a browser has it."""
 
     def __init__(self, person: Person, path: str) -> None:
         url = f"{person.server.url}{path}/events"
@@ -460,9 +487,9 @@ class Stream:
 
 
 @pytest.mark.slow
-def test_a_restart_ends_the_streams_and_breaks_nothing(server, worker):
-    if importlib.util.find_spec("gunicorn") is None or importlib.util.find_spec("gevent") is None:
-        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+def test_a_reload_ends_streams_and_loses_no_request(server, worker):
+    """A restart of the web server ends open streams, and loses no request and no export."""
+    require_gunicorn()
     with (
         server.beside((*GUNICORN, "--workers", "1")) as gunicorn,
         hanging(server.worker),  # so that the export does not end before we are through
@@ -519,7 +546,8 @@ print(json.dumps([[page.status_code, page.text] for page in pages]))
 
 
 @pytest.mark.ours
-def test_when_all_connections_are_in_use_a_page_says_so(project: Project):
+def test_a_full_connection_pool_gets_an_error_page(project: Project):
+    """When all database connections are in use, the answer is a 503 with a message."""
     result = project.python("-c", FULL)
     assert result.code == 0, f"all connections to the database are in use: {result}"
     pages = json.loads(result.output.splitlines()[-1])

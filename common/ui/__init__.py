@@ -11,6 +11,8 @@ Register it with ``app.register_blueprint(ui.bp)``. It brings
 from collections.abc import Sequence
 
 from flask import Blueprint
+from flask import Response
+from flask import session
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
@@ -98,3 +100,15 @@ parser.add_render_rule("table_close", end_of_table)
 def markdown(text: str) -> Markup:
     """Return Markdown (CommonMark and tables) as HTML that is safe to put into a page."""
     return Markup(parser.render(text))
+
+
+@bp.after_app_request
+def keep_private(response: Response) -> Response:
+    """Let no browser and no proxy keep a page that belongs to a session.
+
+    After a logout, the Back button would show it to the next person at the same computer. What says
+    itself how long it may be kept, as files in ``static`` do, stays as it is.
+    """
+    if "Cache-Control" not in response.headers and session:
+        response.headers["Cache-Control"] = "no-store"
+    return response

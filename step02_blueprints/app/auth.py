@@ -12,29 +12,30 @@ from flask import render_template
 from flask import request
 from flask import session
 from flask import url_for
+from flask.typing import ResponseReturnValue
 from werkzeug.security import check_password_hash
 from werkzeug.security import generate_password_hash
-from werkzeug.wrappers import Response
 
-from .names import clean_name
-from .names import is_visible
-from .names import name_key
 from .redirects import redirect_back
 
 bp = Blueprint("auth", __name__, url_prefix="/auth")
 
-# A dict in memory stands in for a table: a restart forgets all accounts.
+USERNAME_MAX = 30
+PASSWORD_MIN = 8
+PASSWORD_MAX = 128
+
+# A dict in memory stands in for a table: a restart forgets all users.
 USERS: dict[str, dict[str, str]] = {}
 
 
 @bp.before_app_request
 def load_user() -> None:
-    """Put who is logged in into g.user, for every page of the app."""
-    g.user = USERS.get(session.get("user_key", ""))
+    """Put the current user into ``g.user``, or None if the client is anonymous."""
+    g.user = USERS.get(session.get("username", ""))
 
 
 def login_required(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Send visitors to the login page, and from there back to this view."""
+    """Redirect anonymous users to the login page, and after the login back to the view."""
 
     @wraps(view)
     def wrapped_view(*args: Any, **kwargs: Any) -> Any:
@@ -47,28 +48,28 @@ def login_required(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def login_user(user: dict[str, str]) -> None:
-    """Remember in the session who this is."""
-    # A new session, so that nothing of the visitor before stays in it.
+    """Start a session for a user."""
+    # A new session: nothing of the one before stays in it.
     session.clear()
-    session["user_key"] = name_key(user["username"])
+    session["username"] = user["username"]
 
 
 @bp.route("/register", methods=["GET", "POST"])
-def register() -> str | Response | tuple[str, int]:
-    """Make an account and log in."""
+def register() -> ResponseReturnValue:
+    """Register a new user."""
     if request.method == "GET":
         return render_template("auth/register.html")
-    username = clean_name(request.form["username"])
+    username = request.form["username"].strip()
     password = request.form["password"]
-    if len(username) > 30 or not is_visible(username):
-        flash("A name has 1 to 30 characters that one can see.", "error")
+    if not 1 <= len(username) <= USERNAME_MAX:
+        flash(f"A name has 1 to {USERNAME_MAX} characters.", "error")
         return render_template("auth/register.html", invalid="username"), 400
-    if not 8 <= len(password) <= 128:
-        flash("A password has 8 to 128 characters.", "error")
+    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+        flash(f"A password has {PASSWORD_MIN} to {PASSWORD_MAX} characters.", "error")
         return render_template("auth/register.html", invalid="password"), 400
     user = {"username": username, "password_hash": generate_password_hash(password)}
-    # setdefault looks and adds in one go: of two people who ask at once, one gets the name.
-    if USERS.setdefault(name_key(username), user) is not user:
+    # setdefault looks and adds in one operation: of two requests at once, one gets the name.
+    if USERS.setdefault(username, user) is not user:
         flash("This name is taken. Please choose another.", "error")
         return render_template("auth/register.html", invalid="username"), 409
     login_user(user)
@@ -77,11 +78,11 @@ def register() -> str | Response | tuple[str, int]:
 
 
 @bp.route("/login", methods=["GET", "POST"])
-def login() -> str | Response | tuple[str, int]:
-    """Check name and password, and log in."""
+def login() -> ResponseReturnValue:
+    """Log in a user."""
     if request.method == "GET":
         return render_template("auth/login.html")
-    user = USERS.get(name_key(request.form["username"]))
+    user = USERS.get(request.form["username"].strip())
     if user is None or not check_password_hash(user["password_hash"], request.form["password"]):
         # One message for both, so that nobody can find out which names exist.
         flash("Wrong name or password.", "error")
@@ -91,10 +92,10 @@ def login() -> str | Response | tuple[str, int]:
     return redirect_back()
 
 
-# Only POST: a link or a picture on another site must not be able to log people out.
+# Only POST: a link or an image on another site must not log anybody out.
 @bp.post("/logout")
-def logout() -> Response:
-    """Forget who was logged in."""
+def logout() -> ResponseReturnValue:
+    """Log out the current user."""
     session.clear()
     flash("You are logged out.")
     return redirect_back()

@@ -1,39 +1,28 @@
-"""The pages that belong to no other part, and the page for errors."""
+"""The pages that belong to no other part."""
 
 from flask import Blueprint
 from flask import render_template
 from flask import request
-from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response
 
 bp = Blueprint("main", __name__)
 
 
 @bp.get("/")
 def home() -> str:
-    """Show the start page."""
+    """Show the home page."""
     return render_template("main/home.html")
 
 
 @bp.get("/hello/")
 @bp.get("/hello/<name>")
 def hello(name: str | None = None) -> str:
-    """Greet whom the path names, with the greeting that the query may hold."""
+    """Greet the name in the path; ``?greeting=`` replaces "Hello"."""
     greeting = request.args.get("greeting") or "Hello"
     return render_template("main/hello.html", name=name, greeting=greeting)
 
 
-# No slash at the end: this page is only at /about, and /about/ is a 404.
+# No slash at the end: /about/ is a 404.
 @bp.get("/about")
 def about() -> str:
-    """Say what this site is."""
+    """Show what this site is about."""
     return render_template("main/about.html")
-
-
-# HTTPException is the family of all error pages: 404 and 405, 500 too.
-@bp.app_errorhandler(HTTPException)
-def show_error(error: HTTPException) -> Response:
-    """Show an error as a page of this site, with its own status code."""
-    response = error.get_response()
-    response.data = render_template("error.html", error=error)
-    return response

@@ -1,4 +1,6 @@
-"""The forms: their fields, and what may be in them."""
+"""The forms: their fields and their validators."""
+
+from collections.abc import Callable
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField
@@ -9,39 +11,49 @@ from wtforms import ValidationError
 from wtforms.validators import InputRequired
 from wtforms.validators import Length
 
+from .models import BODY_MAX
+from .models import PASSWORD_MAX
+from .models import PASSWORD_MIN
+from .models import TITLE_MAX
+from .models import USERNAME_MAX
 from .names import clean_name
+from .names import clean_password
 from .names import clean_title
 from .names import is_visible
 
 
 def strip(text: str | None) -> str | None:
-    """Cut spaces and empty lines at both ends."""
+    """Strip spaces and empty lines at both ends."""
     return text and text.strip()
 
 
 def unix_lines(text: str | None) -> str | None:
-    """End lines with one character: browsers send two, and count them as one."""
+    """End lines with one character: browsers send two, and count one."""
     return text and text.replace("\r\n", "\n")
 
 
 def standard_name(text: str | None) -> str | None:
-    """Spell a name the standard way."""
-    return text and clean_name(text)
+    """Spell a name in the standard way, where there is one."""
+    return text and (clean_name(text) or text)
 
 
 def standard_title(text: str | None) -> str | None:
-    """Spell a title the standard way."""
+    """Spell a title in the standard way."""
     return text and clean_title(text)
 
 
-def visible(form: FlaskForm, field: StringField) -> None:
-    """Refuse what nobody can see, such as NUL or a line end."""
-    if not is_visible(field.data):
-        raise ValidationError("Please use only characters that one can see.")
+def visible(check: Callable[[str], object]) -> Callable[[FlaskForm, StringField], None]:
+    """Return a validator that refuses what ``check`` does not allow, such as NUL or a line end."""
+
+    def validate(form: FlaskForm, field: StringField) -> None:
+        if not check(field.data):
+            raise ValidationError("Please use only visible characters.")
+
+    return validate
 
 
 def no_nul(form: FlaskForm, field: StringField) -> None:
-    """Refuse the NUL character, which not every database can store."""
+    """Refuse the NUL character: not every database can store it."""
     if "\0" in field.data:
         raise ValidationError("Please remove the NUL character.")
 
@@ -52,18 +64,22 @@ class RegisterForm(FlaskForm):
     username = StringField(
         "Name",
         filters=[standard_name],
-        validators=[InputRequired(), Length(1, 30), visible],
+        validators=[InputRequired(), Length(1, USERNAME_MAX), visible(clean_name)],
         render_kw={"autocomplete": "username"},
     )
     password = PasswordField(
-        "Password (8 characters or more)",
-        validators=[InputRequired(), Length(8, 128)],
+        f"Password ({PASSWORD_MIN} characters or more)",
+        validators=[
+            InputRequired(),
+            Length(PASSWORD_MIN, PASSWORD_MAX),
+            visible(clean_password),
+        ],
         render_kw={"autocomplete": "new-password"},
     )
 
 
 class LoginForm(FlaskForm):
-    """Name and password of an account."""
+    """The name and password of an account."""
 
     username = StringField(
         "Name", validators=[InputRequired()], render_kw={"autocomplete": "username"}
@@ -74,16 +90,35 @@ class LoginForm(FlaskForm):
     remember = BooleanField("Keep me logged in on this computer")
 
 
+class PasswordForm(FlaskForm):
+    """A new password for an account."""
+
+    password = PasswordField(
+        "Password", validators=[InputRequired()], render_kw={"autocomplete": "current-password"}
+    )
+    new_password = PasswordField(
+        f"New password ({PASSWORD_MIN} characters or more)",
+        validators=[
+            InputRequired(),
+            Length(PASSWORD_MIN, PASSWORD_MAX),
+            visible(clean_password),
+        ],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
 class PostForm(FlaskForm):
     """A post."""
 
     title = StringField(
-        "Title", filters=[standard_title], validators=[InputRequired(), Length(1, 120), visible]
+        "Title",
+        filters=[standard_title],
+        validators=[InputRequired(), Length(1, TITLE_MAX), visible(is_visible)],
     )
     body = TextAreaField(
         "Text (Markdown)",
         filters=[unix_lines, strip],
-        validators=[InputRequired(), Length(1, 10_000), no_nul],
-        # Without maxlength: a browser would cut a long text that is pasted, and not say so.
+        validators=[InputRequired(), Length(1, BODY_MAX), no_nul],
+        # No maxlength: a browser would cut a long text that is pasted, and not say so.
         render_kw={"rows": 12, "maxlength": False},
     )

@@ -1,4 +1,4 @@
-"""The posts: a list, a page each, and forms to write, edit and delete."""
+"""The posts: a list, a page for each, and forms to write, edit and delete."""
 
 from flask import Blueprint
 from flask import abort
@@ -7,59 +7,54 @@ from flask import redirect
 from flask import render_template
 from flask import request
 from flask import url_for
+from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_login import login_required
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
-from werkzeug.wrappers import Response
 
 from .extensions import db
 from .forms import PostForm
-from .models import MAX_ID
 from .models import Post
 
 bp = Blueprint("posts", __name__, url_prefix="/posts")
 
 
-def find_post(post_id: int) -> Post:
-    """Return the post of that number, or end in a 404."""
-    # A database driver cannot even ask for a number that is too large for it.
-    post = db.session.get(Post, post_id) if post_id <= MAX_ID else None
-    if post is None:
-        abort(404, "There is no post with this number.")
-    return post
+def get_post(post_id: int) -> Post:
+    """Return a post, or abort with a 404."""
+    return db.get_or_404(Post, post_id, description="There is no post with this number.")
 
 
-def find_own_post(post_id: int) -> Post:
-    """Return the post of that number, or end in a 403 if somebody else wrote it."""
-    post = find_post(post_id)
+def get_own_post(post_id: int) -> Post:
+    """Return a post of the current user, or abort with a 403 or 404."""
+    post = get_post(post_id)
     if post.author != current_user:
         abort(403, "Only its author can change a post.")
     return post
 
 
-# With a slash, like a folder: /posts is sent on to /posts/.
+# With a slash, like a folder: /posts redirects to /posts/.
 @bp.get("/")
 def index() -> str:
-    """List the posts, 20 a page, the newest first."""
+    """List the posts, 20 a page, newest first."""
     if len(request.args.get("page", "")) > 9:
-        abort(404)  # no list has that many pages, and no database counts that far
-    # The authors come with the same query: without joinedload each post would ask for its own.
+        abort(404)  # no list has that many pages, and no database counts so far
+    # joinedload: the authors come with the same query, not by one more for each.
     query = select(Post).options(joinedload(Post.author)).order_by(Post.id.desc())
-    # paginate() reads ?page= itself, and ends in a 404 if there is no such page.
+    # paginate() reads ?page= itself, and aborts with a 404 if there is no such page.
     return render_template("posts/index.html", posts=db.paginate(query, per_page=20))
 
 
-# The converter makes post_id a number: /posts/one is a 404 before this function is called.
-@bp.get("/<int:post_id>")
+# The converter takes only numbers, and none that is too large for an INTEGER column.
+@bp.get("/<int(max=2147483647):post_id>")
 def show(post_id: int) -> str:
     """Show one post."""
-    return render_template("posts/show.html", post=find_post(post_id))
+    return render_template("posts/show.html", post=get_post(post_id))
 
 
 @bp.route("/new", methods=["GET", "POST"])
 @login_required
-def new() -> str | Response:
+def new() -> ResponseReturnValue:
     """Write a post."""
     form = PostForm()
     if form.validate_on_submit():
@@ -71,25 +66,25 @@ def new() -> str | Response:
     return render_template("posts/form.html", form=form, title="New post")
 
 
-@bp.route("/<int:post_id>/edit", methods=["GET", "POST"])
+@bp.route("/<int(max=2147483647):post_id>/edit", methods=["GET", "POST"])
 @login_required
-def edit(post_id: int) -> str | Response:
-    """Change a post of one's own."""
-    post = find_own_post(post_id)
+def edit(post_id: int) -> ResponseReturnValue:
+    """Edit a post of the current user."""
+    post = get_own_post(post_id)
     form = PostForm(obj=post)
     if form.validate_on_submit():
         form.populate_obj(post)
         db.session.commit()
         flash("Your changes are saved.")
-        return redirect(url_for("posts.show", post_id=post.id))
+        return redirect(url_for("posts.show", post_id=post_id))
     return render_template("posts/form.html", form=form, title="Edit post")
 
 
-@bp.post("/<int:post_id>/delete")
+@bp.post("/<int(max=2147483647):post_id>/delete")
 @login_required
-def delete(post_id: int) -> Response:
-    """Delete a post of one's own."""
-    db.session.delete(find_own_post(post_id))
+def delete(post_id: int) -> ResponseReturnValue:
+    """Delete a post of the current user."""
+    db.session.delete(get_own_post(post_id))
     db.session.commit()
     flash("Your post is deleted.")
     return redirect(url_for("posts.index"))

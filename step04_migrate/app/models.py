@@ -2,6 +2,7 @@
 
 from datetime import UTC
 from datetime import datetime
+from secrets import token_hex
 
 from flask_login import UserMixin
 from sqlalchemy import DateTime
@@ -18,36 +19,43 @@ from werkzeug.security import check_password_hash
 from werkzeug.security import generate_password_hash
 
 from .extensions import db
+from .names import clean_password
 from .names import name_key
 
-# MySQL cuts off the fractions of a second unless it is told to keep them.
+# MySQL cuts off fractions of a second unless it is told to keep them.
 Timestamp = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
-# The largest id that fits into an INTEGER column of every database.
-MAX_ID = 2**31 - 1
+# Lengths in characters, for columns and forms.
+USERNAME_MAX = 30
+PASSWORD_MIN = 8
+PASSWORD_MAX = 128
+TITLE_MAX = 120
+BODY_MAX = 10_000
 
 
 def now() -> datetime:
-    """Return the time in UTC without a time zone, the way SQLite and MySQL store it."""
+    """Return the time in UTC without a time zone, as SQLite and MySQL store it."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 class User(UserMixin, db.Model):
     """A person with an account.
 
-    ``username`` has 1 to 30 characters, spelled as the person did; ``name_key`` is the same for
-    all spellings of it, and unique: adding a second one raises IntegrityError on commit.
-    ``password_hash`` is Werkzeug's scrypt hash, 162 characters; the password itself is nowhere.
-    ``is_admin`` opens the admin page; the first admin is made by ``flask make-admin``.
+    ``username`` has 1 to 30 characters, as the user spelled it; ``name_key`` is the same for all
+    spellings of it, and unique: a second one raises IntegrityError on commit. ``password_hash`` is
+    Werkzeug's scrypt hash, 162 characters. ``session_id`` is random, 32 hexadecimal digits: a new
+    one ends all sessions of the user.
+    ``is_admin`` opens the admin page; ``flask make-admin`` sets it for the first admin.
     """
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    username: Mapped[str] = mapped_column(String(30))
+    username: Mapped[str] = mapped_column(String(USERNAME_MAX))
     # Folding case can make three characters out of one.
-    name_key: Mapped[str] = mapped_column(String(90), unique=True)
+    name_key: Mapped[str] = mapped_column(String(3 * USERNAME_MAX), unique=True)
     password_hash: Mapped[str] = mapped_column(String(256))
+    session_id: Mapped[str] = mapped_column(String(32), unique=True)
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
-    # server_default: what the rows get that were there before the column was.
+    # server_default: the value for the rows that are there before the column is.
     is_admin: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     posts: Mapped[list["Post"]] = relationship(
@@ -57,34 +65,40 @@ class User(UserMixin, db.Model):
     def __init__(self, username: str, password: str) -> None:
         self.username = username
         self.name_key = name_key(username)
-        self.password_hash = generate_password_hash(password)
+        self.set_password(password)
 
     def get_id(self) -> str:
-        """Return what the session remembers of who is logged in.
+        """Return what Flask-Login puts into the session and into the remember cookie."""
+        return self.session_id
 
-        Not the id alone: SQLite gives the id of a deleted account to the next new one.
-        """
-        return f"{self.id} {self.created_at.isoformat()}"
+    def set_password(self, password: str) -> None:
+        """Set a new password, which ends all sessions."""
+        self.password_hash = generate_password_hash(clean_password(password))
+        self.end_sessions()
+
+    def end_sessions(self) -> None:
+        """End all sessions of the user, in all browsers."""
+        self.session_id = token_hex(16)
 
     def check_password(self, password: str) -> bool:
-        """Tell whether this is the password that the account was made with."""
-        return check_password_hash(self.password_hash, password)
+        """Return whether this is the user's password."""
+        return check_password_hash(self.password_hash, clean_password(password))
 
     @classmethod
     def find(cls, username: str) -> "User | None":
-        """Return the user of that name in any spelling, or None."""
+        """Return the user with this name, in any spelling, or None."""
         return db.session.scalar(select(cls).where(cls.name_key == name_key(username)))
 
 
 class Post(db.Model):
-    """A text that a user wrote.
+    """A text by a user.
 
-    ``title`` has 1 to 120 characters; ``body`` is Markdown of 1 to 10,000 characters, which
-    fit into MySQL's TEXT (65,535 bytes) in any script. ``created_at`` is in UTC.
+    ``title`` has 1 to 120 characters; ``body`` is Markdown of 1 to 10,000 characters, which fit
+    into MySQL's TEXT (65,535 bytes) in any script. ``created_at`` is in UTC.
     """
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str] = mapped_column(String(120))
+    title: Mapped[str] = mapped_column(String(TITLE_MAX))
     body: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     author_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)

@@ -24,11 +24,18 @@ def skip_empty(
 
 fileConfig(context.config.config_file_name, disable_existing_loggers=False)
 with migrate.db.engine.connect() as connection:
+    if connection.dialect.name == "sqlite":
+        # A batch drops the old table, which must not delete the rows that point to it.
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        # An upgrade is all or nothing: Python's sqlite3 begins no transaction for a CREATE or DROP.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
     context.configure(
         connection=connection,
+        transactional_ddl=connection.dialect.name == "sqlite",
         target_metadata=migrate.db.metadata,
         process_revision_directives=skip_empty,
         **migrate.configure_args,
     )
     with context.begin_transaction():
         context.run_migrations()
+    connection.commit()

@@ -1,6 +1,7 @@
 """Create the app and wire its parts."""
 
 from flask import Flask
+from flask_login import current_user
 
 from common import ui
 
@@ -8,6 +9,7 @@ from . import admin
 from . import api
 from . import auth
 from . import commands
+from . import errors
 from . import exports
 from . import main
 from . import posts
@@ -24,12 +26,15 @@ app.config.from_object("config.Config")
 
 db.init_app(app)
 migrate.init_app(app, db)
-login_manager.init_app(app)
+# current_user is a lazy proxy: a page that does not use it sends no query for it.
+login_manager.init_app(app, add_context_processor=False)
+app.jinja_env.globals["current_user"] = current_user
 csrf.init_app(app)
 celery_app = celery_init_app(app)
 worker.init_app(app)
 
 app.register_blueprint(ui.bp)
+app.register_blueprint(errors.bp)
 app.register_blueprint(main.bp)
 app.register_blueprint(auth.bp)
 app.register_blueprint(posts.bp)

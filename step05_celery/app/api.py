@@ -18,6 +18,7 @@ from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
 from . import openapi
+from .errors import show_error
 from .export_status import STATES
 from .export_status import export_to_dict
 from .exports import find_my_export
@@ -25,7 +26,6 @@ from .exports import my_exports
 from .exports import read_archive
 from .exports import remove_export
 from .exports import start_export
-from .main import show_error
 
 bp = Blueprint("api", __name__, url_prefix="/api", description="My posts as a ZIP file.")
 

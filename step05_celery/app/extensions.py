@@ -1,8 +1,10 @@
 """The extensions, not yet bound to an app.
 
-All modules import them from here, and only app/__init__.py binds them to the app: so no module
-has to import the app, and no two modules import each other.
+All modules import them from here, and only ``app/__init__.py`` binds them to the app. So no module
+needs to import the app, and there are no circular imports.
 """
+
+import sqlite3
 
 from celery import Celery
 from celery import Task
@@ -12,13 +14,15 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy import MetaData
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
     """What all models share."""
 
-    # Every constraint gets a name by rule: what has no name cannot be changed later.
+    # Each constraint gets a name by this rule: without a name it could not be changed later.
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -28,8 +32,13 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    # On MySQL: all of Unicode, and compared as SQLite does, however the database was created.
-    __table_args__ = {"mysql_collate": "utf8mb4_bin", "mariadb_collate": "utf8mb4_bin"}
+    __table_args__ = {
+        # MySQL: all of Unicode, compared as SQLite compares it, however the database was created.
+        "mysql_collate": "utf8mb4_bin",
+        "mariadb_collate": "utf8mb4_bin",
+        # Without it, SQLite gives the id of a deleted row to the next one.
+        "sqlite_autoincrement": True,
+    }
 
 
 db = SQLAlchemy(model_class=Base)
@@ -41,6 +50,13 @@ login_manager.login_view = "auth.login"
 login_manager.login_message = "Please log in to see this page."
 
 csrf = CSRFProtect()
+
+
+@event.listens_for(Engine, "connect")
+def enforce_foreign_keys(connection: object, record: object) -> None:
+    """Let SQLite refuse a row whose foreign key points nowhere, as other databases do."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA foreign_keys = ON")
 
 
 def celery_init_app(app: Flask) -> Celery:

@@ -1,6 +1,4 @@
-"""Send visitors back to where they came from, but never to another site."""
-
-from typing import Any
+"""Redirect to the page that the client came from, but never to another site."""
 
 from flask import redirect
 from flask import request
@@ -9,7 +7,7 @@ from werkzeug.wrappers import Response
 
 
 def is_safe_url(target: str) -> bool:
-    """Tell whether a redirect to this text stays on our site: a path, and nothing but a path."""
+    """Return whether a redirect to this text stays on our site: it is a path, and only a path."""
     return (
         target.startswith("/")
         and not target.startswith("//")  # //e.x is another host
@@ -19,11 +17,11 @@ def is_safe_url(target: str) -> bool:
     )
 
 
-def redirect_back(default: str = "main.home", **values: Any) -> Response:
-    """Redirect to ?next=, else to the page before, else to the default endpoint."""
+def redirect_back() -> Response:
+    """Redirect to ``?next=``, else to the referring page, else to the home page."""
     referrer = request.referrer or ""
     for target in request.args.get("next"), referrer.removeprefix(request.host_url.rstrip("/")):
-        # Not to the page that we are on: a login form would only show itself again.
+        # Not to the current page: a login form would only show itself again.
         if target and is_safe_url(target) and target.partition("?")[0] != request.path:
             return redirect(target)
-    return redirect(url_for(default, **values))
+    return redirect(url_for("main.home"))

@@ -18,6 +18,7 @@ from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
 from . import openapi
+from .errors import show_error
 from .events import EVENT
 from .events import event
 from .events import watch
@@ -28,7 +29,6 @@ from .exports import my_exports
 from .exports import read_archive
 from .exports import remove_export
 from .exports import start_export
-from .main import show_error
 
 bp = Blueprint("api", __name__, url_prefix="/api", description="My posts as a ZIP file.")
 

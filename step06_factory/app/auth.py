@@ -1,26 +1,28 @@
 """Accounts and a login, with Flask-Login and Flask-WTF."""
 
 from flask import Blueprint
+from flask import current_app
 from flask import flash
-from flask import g
+from flask import redirect
 from flask import render_template
+from flask import request
+from flask import url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_login import login_required
 from flask_login import login_user
 from flask_login import logout_user
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from werkzeug.security import generate_password_hash
-from werkzeug.wrappers import Response
 
 from .extensions import db
-from .extensions import limiter
 from .extensions import login_manager
 from .forms import LoginForm
+from .forms import PasswordForm
 from .forms import RegisterForm
-from .limits import TRIES_OF_A_NAME
-from .limits import TRIES_OF_AN_ADDRESS
-from .limits import address
-from .limits import forgive
-from .limits import is_nameless
-from .limits import name_and_address
+from .limits import limit_logins
+from .limits import refund
 from .models import User
 from .redirects import redirect_back
 
@@ -29,16 +31,14 @@ bp = Blueprint("auth", __name__, url_prefix="/auth")
 
 @login_manager.user_loader
 def load_user(session_id: str) -> User | None:
-    """Find who is logged in, for current_user; None where the account is gone."""
-    if g.get("no_database"):
-        return None  # see show_database_error
-    user = db.session.get(User, int(session_id.split()[0]))
-    return user if user and user.get_id() == session_id else None
+    """Return the user of a session; None makes the client anonymous."""
+    # str(): an old cookie, or one of another app, may hold anything.
+    return db.session.scalar(select(User).where(User.session_id == str(session_id)))
 
 
 @bp.route("/register", methods=["GET", "POST"])
-def register() -> str | Response | tuple[str, int]:
-    """Make an account and log in."""
+def register() -> ResponseReturnValue:
+    """Register a new user."""
     form = RegisterForm()
     if form.validate_on_submit():
         user = User(form.username.data, form.password.data)
@@ -46,7 +46,7 @@ def register() -> str | Response | tuple[str, int]:
         try:
             db.session.commit()
         except IntegrityError:
-            # The database decides: of two people who ask at once, one gets the name.
+            # The database decides: of two requests at once, one gets the name.
             db.session.rollback()
             form.username.errors.append("This name is taken. Please choose another.")
             return render_template("auth/register.html", form=form), 409
@@ -57,20 +57,17 @@ def register() -> str | Response | tuple[str, int]:
 
 
 @bp.route("/login", methods=["GET", "POST"])
-@limiter.limit(
-    TRIES_OF_A_NAME, key_func=name_and_address, methods=["POST"], exempt_when=is_nameless
-)
-@limiter.limit(TRIES_OF_AN_ADDRESS, key_func=address, methods=["POST"])
-def login() -> str | Response:
-    """Check name and password, and log in."""
+@limit_logins
+def login() -> ResponseReturnValue:
+    """Log in a user."""
     form = LoginForm()
     if form.validate_on_submit():
         user = User.find(form.username.data)
         if user is None:
-            # As much work as to check a password: no name is given away by the time it takes.
+            # As much work as for a wrong password: the time does not tell which names exist.
             generate_password_hash(form.password.data)
         if user and user.check_password(form.password.data):
-            forgive()
+            refund()
             login_user(user, remember=form.remember.data)
             flash(f"Welcome back, {user.username}.")
             return redirect_back()
@@ -79,10 +76,39 @@ def login() -> str | Response:
     return render_template("auth/login.html", form=form)
 
 
-# Only POST: a link or a picture on another site must not be able to log people out.
+# Only POST: a link or an image on another site must not log anybody out.
 @bp.post("/logout")
-def logout() -> Response:
-    """Forget who was logged in."""
+def logout() -> ResponseReturnValue:
+    """Log out the current user."""
     logout_user()
     flash("You are logged out.")
     return redirect_back()
+
+
+@bp.route("/account", methods=["GET", "POST"])
+@login_required
+def account() -> ResponseReturnValue:
+    """Change the current user's password."""
+    form = PasswordForm()
+    if form.validate_on_submit():
+        user = db.session.get(User, current_user.id)
+        if user.check_password(form.password.data):
+            user.set_password(form.new_password.data)
+            db.session.commit()
+            # All sessions of the user have ended, this one too: begin a new one.
+            login_user(user, remember=current_app.config["REMEMBER_COOKIE_NAME"] in request.cookies)
+            flash("Your password is changed, and all other sessions are ended.")
+            return redirect(url_for("auth.account"))
+        form.password.errors.append("This is not your password.")
+    return render_template("auth/account.html", form=form)
+
+
+@bp.post("/logout-everywhere")
+@login_required
+def logout_everywhere() -> ResponseReturnValue:
+    """Log out the current user in all browsers."""
+    current_user.end_sessions()
+    db.session.commit()
+    logout_user()
+    flash("You are logged out everywhere.")
+    return redirect(url_for("main.home"))

@@ -1,4 +1,4 @@
-"""Is everything there? For the machine that watches this one."""
+"""A health check, for monitoring."""
 
 from flask import Blueprint
 from flask import current_app
@@ -14,7 +14,7 @@ bp = Blueprint("health", __name__)
 
 @bp.get("/healthz")
 def healthz() -> tuple[dict[str, str], int, dict[str, str]]:
-    """Tell whether database and Redis answer. Why not is in the log, and no visitor's business."""
+    """Tell whether the database and Redis answer. The reason for a failure is only in the log."""
     answers = {"database": "ok", "redis": "ok"}
     try:
         db.session.execute(select(1))

@@ -1,4 +1,4 @@
-"""The log: a line for each request, and one id for all that a request sets off."""
+"""Logging: a line for each request, with an id that its tasks in the worker have too."""
 
 import logging
 import re
@@ -19,17 +19,17 @@ from flask import request
 from flask import session
 from werkzeug.wrappers import Response
 
-from config import LOG_FORMAT
+LOG_FORMAT = "%(asctime)s %(levelname)s %(request_id)s %(message)s"
 
-# The id of the request that this code works for; in the worker, of the one that sent the task.
+# The id of the current request; in the worker, of the request that sent the current task.
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
-# What a proxy may send as an id: it goes into our log and into a header.
-SANE_ID = re.compile(r"[\w.-]{8,64}", re.ASCII)
+# An id that a proxy may send: it goes into the log and into a header.
+VALID_ID = re.compile(r"[\w.-]{8,64}", re.ASCII)
 
 
 class Record(logging.LogRecord):
-    """A line of the log that knows the id, whoever wrote it."""
+    """A log record with the request id, also when a library writes it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,55 +37,56 @@ class Record(logging.LogRecord):
 
 
 def init_app(app: Flask) -> None:
-    """Log to the terminal, where systemd and others pick it up."""
+    """Log to the terminal, where systemd and others collect it."""
     logging.setLogRecordFactory(Record)
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    # `flask run` writes a line for each request too, and ours says more. Its other lines stay.
+    # `flask run` logs each request too, with less in it: keep only its other lines.
     werkzeug = logging.getLogger("werkzeug")
-    werkzeug.addFilter(is_no_request)
+    werkzeug.addFilter(is_not_a_request)
     werkzeug.propagate = False
-    app.before_request(begin)
+    app.before_request(set_request_id)
     app.after_request(log_request)
 
 
-def is_no_request(record: logging.LogRecord) -> bool:
-    """Tell whether this is something else than the line of `flask run` for a request."""
+def is_not_a_request(record: logging.LogRecord) -> bool:
+    """Tell whether this record of `flask run` is about something else than a request."""
     return " HTTP/1." not in record.getMessage()
 
 
-def begin() -> None:
-    """Give the request its id: that of our proxy, or a new one."""
-    g.began = perf_counter()
+def set_request_id() -> None:
+    """Give the request an id: that of a trusted proxy, or a new one."""
+    g.started_at = perf_counter()
     given = request.headers.get("X-Request-ID", "")
-    trusted = current_app.config["TRUSTED_PROXIES"] and SANE_ID.fullmatch(given)
+    trusted = int(current_app.config["TRUSTED_PROXIES"]) and VALID_ID.fullmatch(given)
     request_id.set(given if trusted else uuid4().hex)
 
 
 def log_request(response: Response) -> Response:
-    """Write the line; a stream only begins now. Tell the visitor the id, in case of a complaint."""
-    # quote() leaves no line break and no colour code in the log. The query may hold a secret.
+    """Log the request, and return its id in a header, for bug reports."""
+    # quote(): no line break or colour code gets into the log. No query: it may hold a secret.
     method, path = quote(request.method), quote(request.path)
-    milliseconds = (perf_counter() - g.began) * 1000
-    user = session.get("_user_id", "-").partition(" ")[0]
-    line = "%s %s %d in %d ms, user %s"
-    current_app.logger.info(line, method, path, response.status_code, milliseconds, user)
+    milliseconds = (perf_counter() - g.started_at) * 1000
+    # Enough of the session's id to tell sessions apart, and too little to be one.
+    session_id = str(session.get("_user_id", "-"))[:8]
+    line = "%s %s %d in %d ms, session %s"
+    current_app.logger.info(line, method, path, response.status_code, milliseconds, session_id)
     response.headers["X-Request-ID"] = request_id.get()
     return response
 
 
 @before_task_publish.connect
-def send_id_along(headers: dict[str, Any], **_: object) -> None:
+def send_request_id(headers: dict[str, Any], **_: object) -> None:
     """Send the id with the task, as a header of its message."""
     headers["request_id"] = request_id.get()
 
 
 @task_prerun.connect
-def take_id_over(task: Task, **_: object) -> None:
-    """In the worker: from here on the log has the id of the request that sent the task."""
+def restore_request_id(task: Task, **_: object) -> None:
+    """In the worker, log with the id of the request that sent the task."""
     request_id.set(task.request.get("request_id") or "-")
 
 
 @task_postrun.connect
-def forget_id(**_: object) -> None:
-    """In the worker: what comes now belongs to no request."""
+def clear_request_id(**_: object) -> None:
+    """In the worker, log without an id until the next task."""
     request_id.set("-")

@@ -1,27 +1,47 @@
-"""How names and titles are spelled, and when two names are the same."""
+"""How names and passwords are spelled, by the standard PRECIS (RFC 8264, 8265 and 8266)."""
 
-import unicodedata
+from precis_i18n import get_profile
+from precis_i18n.profile import Profile
 
-# Joins emoji to one, as in 👩‍💻, and cannot be seen itself.
+NICKNAME = get_profile("NicknameCasePreserved")
+PASSWORD = get_profile("OpaqueString")
+
+# Visible by the standard, but their pictures are empty.
+BLANKS = str.maketrans("\u2800\U0001d159", "  ")
+# Joins two emoji to one, as in 👩‍💻, and is invisible itself.
 JOINER = "\u200d"
 
 
+def enforce(profile: Profile, text: str) -> str:
+    """Return a text as a profile spells it, or "" if the profile does not allow it."""
+    if len(text) > 1000:
+        return text  # too long for any name or password, and slow to look at
+    try:
+        return profile.enforce(text)
+    except UnicodeEncodeError:
+        return ""
+
+
 def clean_name(text: str) -> str:
-    """Spell a name in the one standard form of Unicode, each gap as one plain space."""
-    return clean_title(unicodedata.normalize("NFKC", text))
+    """Return a name in its standard spelling, or "" if it is empty or hides a character."""
+    return enforce(NICKNAME, text.translate(BLANKS))
+
+
+def clean_password(text: str) -> str:
+    """Return a password as any keyboard types it, or "" if it is empty or hides a character."""
+    return enforce(PASSWORD, text)
 
 
 def clean_title(text: str) -> str:
-    """Cut spaces at both ends, and make each gap one plain space."""
+    """Strip a title, and make each gap in it one plain space."""
     return " ".join(text.split())
 
 
 def is_visible(text: str) -> bool:
-    """Tell whether there is something to see, and nothing hidden: no NUL, no line end."""
-    text = text.replace(JOINER, "")
-    return text != "" and text.isprintable()
+    """Return whether a title shows something and hides nothing: no NUL, no line end."""
+    return text.replace(JOINER, "").isprintable() and any(map(clean_name, text))
 
 
 def name_key(text: str) -> str:
-    """Return what is equal for equal names: Ada, ADA and Ａｄａ are one person."""
-    return clean_name(text.replace(JOINER, "")).casefold()
+    """Return a key that is equal for equal names: Ada, ADA and Ａｄａ are one user."""
+    return (clean_name(text) or text).casefold()

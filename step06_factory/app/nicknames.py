@@ -1,28 +1,26 @@
-"""A name for who comes from elsewhere, made of a nickname that may be anything."""
+"""Usernames for people who come from elsewhere, made of a nickname that may be anything."""
 
-import unicodedata
 from collections.abc import Iterator
+from itertools import accumulate
 from itertools import count
 
+from wcwidth import iter_graphemes
+
+from .models import USERNAME_MAX
 from .names import JOINER
 from .names import clean_name
+from .names import is_visible
+
+# What a name does not begin or end with.
+EDGE = f"{JOINER} "
 
 
-def fit_name(text: str, length: int) -> str:
-    """Make a name of any text: only what one can see of it, and only so many characters."""
-    text = "".join(c for c in text if c.isprintable() or c.isspace() or c == JOINER)
-    text = clean_name(text).strip(JOINER)
-    # Not within a character that is joined of several, such as 👩‍💻 or 👍🏽.
-    while 0 < length < len(text) and (
-        JOINER in text[length - 1 : length + 1]
-        or unicodedata.category(text[length]) in ("Mn", "Mc", "Me", "Sk")
-    ):
-        length -= 1
-    return text[:length].rstrip()
-
-
-def names_like(text: str) -> Iterator[str]:
-    """Yield names that are not too long: Ada, Ada 2, Ada 3 …"""
+def username_candidates(nickname: str) -> Iterator[str]:
+    """Yield usernames that are valid and fit: Ada, Ada 2, Ada 3 …"""
+    text = "".join(c for c in nickname[:100] if c.isspace() or c == JOINER or is_visible(c))
+    # Cut between graphemes only: 👩‍💻 is three code points, but one character to people.
+    beginnings = list(accumulate(iter_graphemes(clean_name(text).strip(EDGE))))
     for number in count(1):
         ending = f" {number}" if number > 1 else ""
-        yield (fit_name(text, 30 - len(ending)) or "WeChat user") + ending
+        fitting = [start for start in beginnings if len(start + ending) <= USERNAME_MAX]
+        yield (fitting[-1].rstrip(EDGE) if fitting else "WeChat user") + ending

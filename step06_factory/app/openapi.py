@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 
-from .main import show_error
+from .errors import show_error
 
 HOW_TO_LOG_IN = (
     "Each request needs the cookie that `POST /auth/login` sets. POST and DELETE also need the "

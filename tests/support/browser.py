@@ -5,6 +5,7 @@ import itertools
 import re
 import secrets
 from collections.abc import Iterator
+from typing import Self
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
@@ -154,6 +155,12 @@ class Browser:
 
     def close(self) -> None:
         self.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def request(self, method: str, path: str, *, follow: bool = True, **options: object) -> Page:
         options = {"timeout": 30, "allow_redirects": follow} | options

@@ -3,27 +3,22 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.browser import Browser
-from tests.support.processes import Log
-from tests.support.processes import NotReady
-from tests.support.processes import Process
-from tests.support.processes import answers
-from tests.support.processes import free_port
 from tests.support.processes import new_folder
+from tests.support.processes import own_group
 from tests.support.processes import remove_folder
+from tests.support.processes import the_reaper
 from tests.support.processes import wait_until
-from tests.support.project import tail
 
 # No sandbox: root, as CI is, gets none. The rest keeps Chromium from calling its makers.
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
     *("--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--remote-debugging-port=0"),
+    *("--disable-component-update", "--disable-sync"),
 )
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 NEEDED = (
@@ -41,51 +36,32 @@ class Chromium:
         webdriver = pytest.importorskip("selenium.webdriver", reason=NEEDED)
         if program is None or chromedriver is None:
             pytest.skip(NEEDED)
-        from selenium.webdriver.chromium.remote_connection import ChromiumRemoteConnection
-
         self.folder = new_folder()
         self.console: list[str] = []
         self.requests: list[str] = []
-        profile, port = self.folder / "profile", free_port()
-        # The browser is started here and not by the driver: so the guard ends it in any case.
-        flags = [*FLAGS, f"--user-data-dir={profile}", "about:blank"]
-        self._browser = self._start([program, *flags], "browser")
-        self._driver = self._start([chromedriver, f"--port={port}"], "driver")
-        address = profile / "DevToolsActivePort"
         options = webdriver.ChromeOptions()
-        self._wait_for(lambda: address.exists() and "\n" in address.read_text(), self._browser)
-        options.debugger_address = f"127.0.0.1:{address.read_text().split()[0]}"
+        options.binary_location = program
+        for flag in (*FLAGS, f"--user-data-dir={self.folder / 'profile'}"):
+            options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self._wait_for(lambda: answers(port), self._driver)
-        executor = ChromiumRemoteConnection(
-            f"http://127.0.0.1:{port}", "goog", "chrome", keep_alive=True, ignore_proxy=True
-        )
-        self.tab = webdriver.Remote(executor, options=options)
-
-    def _start(self, command: list[str], name: str) -> Process:
         home = str(self.folder)
         env = {"PATH": os.environ["PATH"], "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
-        return Process(command, cwd=self.folder, env=env, log=Log(self.folder / f"{name}.txt"))
-
-    def _wait_for(self, condition: Callable[[], object], process: Process) -> None:
-        def ready() -> object:
-            if not process.running:
-                raise NotReady(f"{process.command[0]} ended. It wrote:\n{tail(process.output)}")
-            return condition()
-
-        wait_until(ready, f"{process.command[0]} is ready", seconds=30)
+        driver = webdriver.ChromeService(chromedriver, env=env, popen_kw=own_group())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("no_proxy", "localhost,127.0.0.1")
+            self.tab = webdriver.Chrome(options, driver)
+        self._group = driver.process.pid  # the driver's, and the browser's too
+        the_reaper().tell("watch", "process", self._group)
 
     def close(self) -> None:
         """End the browser and delete its profile."""
-        self._driver.kill()
-        self._browser.kill()
+        self.tab.quit()
+        the_reaper().tell("forget", "process", self._group)
         remove_folder(self.folder)
 
     def cdp(self, command: str, **parameters: object) -> object:
         """Send a command of Chromium's own protocol."""
-        return self.tab.execute("executeCdpCommand", {"cmd": command, "params": parameters})[
-            "value"
-        ]
+        return self.tab.execute_cdp_cmd(command, parameters)
 
     def reset(self, visitor: Browser, *, width: int = 1000, dark: bool = False) -> "Chromium":
         """Become the browser of ``visitor``: with these cookies, and nothing from before."""
@@ -107,9 +83,9 @@ class Chromium:
 
     def read_logs(self) -> None:
         """Take over what happened since this was called for the last time."""
-        for entry in self.tab.execute("getLog", {"type": "browser"})["value"]:
+        for entry in self.tab.get_log("browser"):
             self.console.append(f"{entry['level']}: {entry['message']}")
-        for entry in self.tab.execute("getLog", {"type": "performance"})["value"]:
+        for entry in self.tab.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 self.requests.append(message["params"]["request"]["url"])

@@ -81,6 +81,22 @@ SAME_NAMES = {
     "ligature": ("fiona{unique}", "\ufb01ona{unique}"),
 }
 
+# A text, and what somebody types who looks for it.
+SAME_TEXTS = {
+    "umlaut": ("Ärger", "ärger"),
+    "umlaut in two characters": ("Ärger", "a\u0308rger"),
+    "Cyrillic": ("Ёлка", "ЁЛКА"),
+    "Greek": ("Σίσυφος", "ΣΊΣΥΦΟΣ"),
+    "Armenian": ("Երեւան", "ԵՐԵՒԱՆ"),
+    "Vietnamese": ("Tiếng Việt", "TIẾNG VIỆT"),
+    "Adlam": ("\U0001e900\U0001e901", "\U0001e922\U0001e923"),
+    "fullwidth": ("ＡＢＣ", "ａｂｃ"),
+    "Chinese": ("学习日志", "日志"),
+}
+
+# Each means something in a pattern of SQL or of regular expressions.
+PATTERN_CHARACTERS = "%_\\*?.^$[](){}|+=/'\"#&~-"
+
 # Numbers that no post and no page has.
 BAD_NUMBERS = ("0", "-1", "abc", "1.5", "1e3", "%00", "9223372036854775808", "9" * 30)
 BAD_PAGES = (*BAD_NUMBERS, "100000000", "1%20OR%201=1")

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import make_url
 
 from common import mysql
+from common.stack import free_port
 from tests.support.processes import Log
 from tests.support.processes import NotReady
 from tests.support.processes import Process
-from tests.support.processes import free_port
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 from tests.support.processes import wait_until

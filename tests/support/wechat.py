@@ -5,13 +5,13 @@ import sys
 from urllib.parse import urlsplit
 
 from common import stack
+from common.stack import free_port
 from common.steps import ROOT
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.processes import Log
 from tests.support.processes import Process
 from tests.support.processes import answers
-from tests.support.processes import free_port
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 from tests.support.processes import wait_until

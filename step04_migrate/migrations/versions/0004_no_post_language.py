@@ -10,16 +10,18 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
+options = {"sqlite_autoincrement": True}  # a batch makes a new table
+
 
 def upgrade():
-    with op.batch_alter_table("post") as batch_op:
+    with op.batch_alter_table("post", table_kwargs=options) as batch_op:
         batch_op.drop_index("ix_post_language")
         batch_op.drop_column("language")
 
 
 def downgrade():
     # The column comes back, the languages do not: all posts are "en" again.
-    with op.batch_alter_table("post") as batch_op:
+    with op.batch_alter_table("post", table_kwargs=options) as batch_op:
         batch_op.add_column(
             sa.Column("language", sa.String(10), server_default="en", nullable=False)
         )

@@ -6,9 +6,11 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+options = {"sqlite_autoincrement": True}  # a batch makes a new table
+
 
 def upgrade():
-    with op.batch_alter_table("post") as batch_op:
+    with op.batch_alter_table("post", table_kwargs=options) as batch_op:
         batch_op.add_column(
             sa.Column("language", sa.String(10), server_default="en", nullable=False)
         )
@@ -16,6 +18,6 @@ def upgrade():
 
 
 def downgrade():
-    with op.batch_alter_table("post") as batch_op:
+    with op.batch_alter_table("post", table_kwargs=options) as batch_op:
         batch_op.drop_index("ix_post_language")
         batch_op.drop_column("language")

@@ -9,7 +9,11 @@ down_revision = "0004"
 
 timestamp = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 blob = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
-collate = {"mysql_collate": "utf8mb4_bin", "mariadb_collate": "utf8mb4_bin"}
+options = {
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_collate": "utf8mb4_bin",
+    "sqlite_autoincrement": True,
+}
 
 
 def upgrade():
@@ -29,7 +33,7 @@ def upgrade():
         sa.Column("error", sa.String(200), nullable=True),
         sa.ForeignKeyConstraint(["owner_id"], ["user.id"], name="fk_export_owner_id_user"),
         sa.PrimaryKeyConstraint("id", name="pk_export"),
-        **collate,
+        **options,
     )
     op.create_index("ix_export_owner_id", "export", ["owner_id"])
     op.create_table(
@@ -41,14 +45,14 @@ def upgrade():
             ["export_id"], ["export.id"], name="fk_export_chunk_export_id_export"
         ),
         sa.PrimaryKeyConstraint("export_id", "position", name="pk_export_chunk"),
-        **collate,
+        **options,
     )
     op.create_table(
         "queue",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("name", sa.String(50), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_queue"),
-        **collate,
+        **options,
     )
 
 

@@ -1,0 +1,175 @@
+"""Sessions: how they end, in all browsers, and what they leave behind."""
+
+import stat
+import sys
+from itertools import combinations
+
+import pytest
+
+from common.steps import STEPS
+from tests.support.browser import Browser
+from tests.support.browser import Person
+from tests.support.server import Server
+from tests.support.server import running
+
+pytestmark = pytest.mark.since(3)
+
+NEW_PASSWORD = "another long password"
+
+
+def change_password(person: Browser, old: str, new: str):
+    return person.submit("/auth/account", password=old, new_password=new)
+
+
+def test_a_new_password_logs_in_and_the_old_one_does_not(server, join):
+    """After a change of the password only the new one logs in."""
+    ada = join()
+    page = change_password(ada, ada.password, NEW_PASSWORD)
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert ada.is_logged_in(), f"{page}; the browser that changed the password was logged out"
+    with Browser(server) as other:
+        other.login(ada.username, ada.password)
+        assert not other.is_logged_in(), "the old password still logs in"
+        other.login(ada.username, NEW_PASSWORD)
+        assert other.is_logged_in(), "the new password does not log in"
+
+
+@pytest.mark.parametrize("how", ["a new password", "log out everywhere"])
+def test_all_other_sessions_end(server, join, how):
+    """A new password and "Log out everywhere" end every session, remembered ones too."""
+    ada = join()
+    copied, remembered, forgetful = (Browser(server) for _ in range(3))
+    copied.http.cookies.update(ada.http.cookies)
+    ada.come_back(remembered, remember="y")
+    ada.come_back(forgetful, remember="y")
+    forgetful.http.cookies.clear_session_cookies()
+    if how == "a new password":
+        change_password(ada, ada.password, NEW_PASSWORD)
+    else:
+        page = ada.submit("/auth/account", to="/auth/logout-everywhere")
+        assert page.messages, f"{page}, but no message says that it worked"
+        assert not ada.is_logged_in()
+    for name, browser in (
+        ("a copied session", copied),
+        ("a remembered session", remembered),
+        ("a remember cookie alone", forgetful),
+    ):
+        assert not browser.is_logged_in(), f"{how} left {name} valid"
+        page = browser.get("/posts/new")
+        assert page.path.startswith("/auth/login"), f"{page} for {name}"
+        browser.close()
+
+
+def test_a_remembered_browser_stays_so_after_a_new_password(join):
+    """The browser in which the password is changed stays logged in, and stays remembered."""
+    ada = join()
+    ada.logout()
+    ada.login(ada.username, ada.password, remember="y")
+    change_password(ada, ada.password, NEW_PASSWORD)
+    ada.http.cookies.clear_session_cookies()
+    assert ada.is_logged_in(), "a new password made the browser forget who is logged in"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("not it", NEW_PASSWORD), (None, "short"), (None, ""), ("", NEW_PASSWORD)]
+)
+def test_a_password_is_not_changed_by_mistake(server, join, old, new):
+    """Without the present password, or with a bad new one, the password stays as it is."""
+    ada = join()
+    page = change_password(ada, ada.password if old is None else old, new)
+    assert page.messages, f"{page}, and no message says why"
+    with Browser(server) as other:
+        ada.come_back(other)
+
+
+@pytest.mark.parametrize("path", ["/auth/account", "/auth/logout-everywhere"])
+def test_the_account_is_for_its_owner(visitor, path):
+    """Anonymous clients are sent to the login, and change nothing."""
+    token = visitor.get("/auth/login").csrf_token
+    page = visitor.post(path, {"csrf_token": token, "password": "a", "new_password": NEW_PASSWORD})
+    assert page.path.startswith("/auth/login"), f"{page}"
+
+
+def test_log_out_everywhere_takes_a_post(person):
+    """A link or an image on another site cannot log anybody out."""
+    page = person.get("/auth/logout-everywhere", follow=False)
+    assert page.status == 405, f"{page}"
+    assert person.is_logged_in()
+
+
+@pytest.mark.since(2)
+def test_a_page_of_a_session_is_not_kept(person, visitor):
+    """After a logout, the Back button shows no page of the session."""
+    for path in ("/", "/posts/new", "/posts/"):
+        page = person.get(path)
+        kept = page.headers.get("Cache-Control", "")
+        assert "no-store" in kept, f"{page} may be shown again after a logout: {kept!r}"
+    style = next(tag["href"] for tag in visitor.get("/").soup("link", rel="stylesheet"))
+    assert "no-store" not in person.get(style).headers.get("Cache-Control", "")
+
+
+@pytest.fixture(scope="module")
+def steps_side_by_side():
+    """Step 2 and step 3 at the same moment, on two ports of one host."""
+    with_cookies = [step for step in STEPS if step.number in (2, 3)]
+    servers = [running(Server(step, step.path)) for step in with_cookies]
+    yield [next(server) for server in servers]
+    for server in servers:
+        next(server, None)
+
+
+@pytest.mark.ours
+@pytest.mark.since(2)
+def test_each_step_has_cookies_of_its_own_name(steps_side_by_side, step):
+    """Two steps on one host keep two logins in one browser."""
+    names = []
+    for server in steps_side_by_side:
+        with Person(server) as person:
+            person.join()
+            names.append({cookie.name for cookie in person.http.cookies})
+    for some, others in combinations(names, 2):
+        assert not some & others, f"the steps overwrite each other's cookies: {names}"
+
+
+@pytest.mark.ours
+@pytest.mark.since(2)
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_the_files_of_the_app_are_private(own_server):
+    """Other users of the machine can read neither the secret key nor the database."""
+    for path in (own_server.project.folder / "instance").iterdir():
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert not mode & 0o077, f"{path.name} is readable for everybody: {mode:o}"
+
+
+@pytest.mark.ours
+@pytest.mark.since(2)
+@pytest.mark.parametrize("left", ["", "0123"])
+def test_half_a_secret_key_is_made_anew(project, left):
+    """A key that a full disk cut short does not make every page an error."""
+    instance = project.folder / "instance"
+    instance.mkdir()
+    (instance / "secret_key").write_text(left)
+    project.flask("routes")
+    assert len((instance / "secret_key").read_text()) >= 32
+    assert [path.name for path in instance.glob("secret_key*")] == ["secret_key"]
+
+
+# Eight first starts, each of which says which key it has.
+STARTS = """
+import subprocess, sys
+line = "from flask.cli import ScriptInfo; print(ScriptInfo().load_app().config['SECRET_KEY'])"
+starts = [subprocess.Popen([sys.executable, "-c", line], stdout=-1, text=True) for _ in range(8)]
+print(*sorted({start.communicate()[0].strip() for start in starts}))
+"""
+
+
+@pytest.mark.ours
+@pytest.mark.since(2)
+@pytest.mark.one_step
+def test_first_starts_at_once_agree_on_one_secret_key(project):
+    """Two first starts at the same moment have one key."""
+    result = project.python("-c", STARTS)
+    assert result.code == 0, str(result)
+    keys = result.output.split()
+    assert len(keys) == 1, f"{len(keys)} keys for one app: {keys}"
+    assert len(keys[0]) == 64
