@@ -1,6 +1,7 @@
 """Work that could be lost or stuck: foreign tasks, lost tasks, a database away, a wrong clock."""
 
 import sqlite3
+import sys
 import threading
 import time
 from collections import Counter
@@ -11,17 +12,24 @@ from contextlib import closing
 import pytest
 
 from common.steps import STEPS
-from tests.conftest import running
+from tests.support.exports import FINAL
+from tests.support.exports import Export
 from tests.support.faults import Author
-from tests.support.faults import Export
 from tests.support.faults import Lab
-from tests.support.faults import injected
-from tests.support.faults import seen
 from tests.support.mariadb import MariaDB
-from tests.support.processes import Process
+from tests.support.processes import Log
 from tests.support.processes import wait_until
+from tests.support.server import running
+from tests.support.story import injected
+from tests.support.story import seen
 
-pytestmark = [pytest.mark.since(5), pytest.mark.one_step, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.since(5),
+    pytest.mark.one_step,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("waiting"),
+    pytest.mark.not_on_mysql("takes a MariaDB itself, beside SQLite"),
+]
 
 # How many exports somebody may have under way, and how many are asked for at the same moment.
 LIMIT = 3
@@ -29,19 +37,22 @@ AT_ONCE = 12
 # Seconds until an export goes on whose worker has died, or whose task is lost.
 RECOVERY = 30
 
-# Put on the path of a process, this sets its clock an hour ahead for all that Python asks it.
+# A worker that sees a clock an hour ahead, wherever Python code of the step asks for the time.
 AN_HOUR_AHEAD = """
 import datetime
-import time
-
-HOUR = 3600
+import sys
 
 class Ahead(datetime.datetime):
     @classmethod
     def now(cls, tz=None):
-        return super().now(tz) + datetime.timedelta(seconds=HOUR)
+        return super().now(tz) + datetime.timedelta(hours=1)
 
 datetime.datetime = Ahead
+from app.models import now
+print("It is", now(), flush=True)
+from celery.__main__ import main
+sys.argv = ["celery", "-A", {app!r}, "worker", "--loglevel", "INFO", "--concurrency", "1"]
+main()
 """
 
 
@@ -56,14 +67,10 @@ def own_mariadb() -> Iterator[MariaDB]:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "mariadb"])
-def lab(request, step, source) -> Iterator[Lab]:
-    lab = Lab(step, source)
-    if request.param == "mariadb":
-        mariadb = request.getfixturevalue("own_mariadb")
-        lab.project.env["DATABASE_URL"] = mariadb.new_database()
-    elif lab.project.is_mysql:
-        pytest.skip("with --mysql there is no SQLite")
-    yield from running(lab)
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    if request.param == "sqlite":
+        return None
+    return request.getfixturevalue("own_mariadb").new_database()
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +84,13 @@ def few(lab: Lab) -> Author:
 
 
 @pytest.fixture(autouse=True)
-def no_page_fails(lab: Lab) -> Iterator[None]:
+def fresh(lab: Lab, many: Author, few: Author) -> Iterator[None]:
+    """No worker, no task and no export from the test before; and no page has failed after."""
     yield
-    for person in lab.people():
-        for export in person.get("/api/exports").json():
+    lab.stop_workers()
+    for person in many, few:
+        for export in person.get("/api/exports").json() * 2:  # cancelled, then deleted
             person.api("DELETE", f"/api/exports/{export['id']}")
-    lab.dismiss_all()
     lab.check_logs()
 
 
@@ -95,6 +103,7 @@ def state_of(export: Export) -> str:
 
 
 def test_the_database_decides_who_is_within_the_limit(lab, few):
+    """Of many exports that are started at the same moment, three begin."""
     people = [few.again() for _ in range(AT_ONCE)]
     for person in people:
         person.get("/exports/")
@@ -118,54 +127,57 @@ def test_the_database_decides_who_is_within_the_limit(lab, few):
 
 
 def test_the_tasks_of_another_database_are_left_alone(lab, few):
+    """Two apps on one Redis never take each other's tasks."""
     other = Lab(STEPS[4], STEPS[4].path)
     other.start_redis = lambda: None
     other.redis_port = lab.redis_port
     other.project.env["REDIS_URL"] = lab.project.env["REDIS_URL"]
     for _ in running(other):
         injected(f"{other.step.folder} on the same Redis, with a worker; ours has none yet")
-        other.hire(concurrency=2)
+        other.start_worker(concurrency=2)
         stranger = other.authors(20)[0]
         exports = [few.export() for _ in range(LIMIT)] + [stranger.export() for _ in range(LIMIT)]
         for export in exports[LIMIT:]:
             export.until_end(seconds=RECOVERY)
-        other.hire()  # what a worker does when it starts
+        other.start_worker()  # what a worker does when it starts
         for export in exports[:LIMIT]:
             assert export.look()["state"] == "PENDING", f"who did it? {export.last}"
             assert not any(export.id in w.output for w in other.workers), "another app's worker"
         injected("a worker of ours")
-        lab.hire()
+        lab.start_worker()
         for export in exports[:LIMIT]:
-            export.until_end(seconds=RECOVERY)
-            export.check_archive()
+            export.until_end(seconds=RECOVERY).check_archive()
 
 
 def test_a_worker_takes_up_what_redis_has_lost_though_nobody_looks(lab, few):
+    """A worker that starts takes up the exports whose tasks Redis has lost."""
     exports = [few.export() for _ in range(LIMIT)]
     injected("Redis loses all that waits, and then a worker starts")
     lab.redis.kill()
     lab.start_redis()
-    lab.hire()
+    lab.start_worker()
     for export in exports:
         wait_until(lambda export=export: state_of(export) == "SUCCESS", "its row says SUCCESS")
-        export.check_archive()
+        export.until_end().check_archive()
 
 
 def test_power_is_cut_in_the_middle_and_nobody_looks(lab, many):
+    """An export goes on after worker and Redis were killed at once."""
     export = many.export()
-    worker = lab.hire()
+    worker = lab.start_worker()
     export.until_half_way(0.1)
     injected("worker and Redis are killed at once, and both come back at once, without data")
     worker.kill()
     lab.redis.kill()
     lab.start_redis()
-    lab.hire()
+    lab.start_worker()
     wait_until(lambda: state_of(export) == "SUCCESS", "its row says SUCCESS", seconds=RECOVERY)
-    export.check_archive()
+    export.until_end().check_archive()
 
 
 def test_a_lost_task_is_sent_again_by_looking(lab, many, few):
-    lab.hire()
+    """An export whose task is lost while the worker runs goes on when its owner looks."""
+    lab.start_worker()
     long = many.export().wait(lambda a: a["current"], "it begins")
     short = few.export()
     injected("the only worker is busy, and Redis loses the task that waits")
@@ -177,6 +189,7 @@ def test_a_lost_task_is_sent_again_by_looking(lab, many, few):
 
 
 def test_a_task_that_only_waits_does_not_fill_the_queue(lab, few):
+    """An export that waits for a worker is sent again at growing intervals only."""
     injected("no worker runs, and somebody looks all the time")
     export = few.export()
     until = time.monotonic() + 12
@@ -186,9 +199,8 @@ def test_a_task_that_only_waits_does_not_fill_the_queue(lab, few):
     waiting = sum(lab.queued().values())
     seen(f"{waiting} tasks wait after 12 s")
     assert 2 <= waiting <= 3, f"sent after 0, 5 and 10 s, it should be there 3 times: {waiting}"
-    lab.hire()
-    export.until_end(seconds=RECOVERY)
-    export.check_archive()
+    lab.start_worker()
+    export.until_end(seconds=RECOVERY).check_archive()
 
 
 # The database is away
@@ -213,7 +225,8 @@ def away(lab: Lab, request: pytest.FixtureRequest, seconds: float) -> None:
 @pytest.mark.parametrize("seconds", [2, 12, 20])
 @pytest.mark.parametrize("when", ["before it begins", "in the middle"])
 def test_the_database_is_away_for_seconds(request, lab, many, when, seconds):
-    worker = lab.hire()
+    """An export outlives a database that is away; page and row agree, and the account is free."""
+    worker = lab.start_worker()
     exports = [many.export() for _ in range(LIMIT)]
     if when == "in the middle":
         exports[0].wait(lambda a: a["current"], "it begins")
@@ -225,15 +238,16 @@ def test_the_database_is_away_for_seconds(request, lab, many, when, seconds):
         export.check_archive()
     assert worker.running, "the worker did not outlive it"
     again = many.export()
-    assert again.look()["state"] in ("PENDING", "STARTED", "PROGRESS"), "the account is blocked"
+    assert again.look()["state"] not in FINAL, "the account is blocked"
 
 
 # Clocks
 
 
 def test_a_heartbeat_of_the_future_holds_nobody_up(lab, many):
+    """A clock that was put back does not keep a dead worker's lease alive."""
     export = many.export()
-    worker = lab.hire()
+    worker = lab.start_worker()
     export.until_half_way(0.1)
     worker.kill()
     injected("the last heartbeat is of a clock that was an hour ahead")
@@ -241,25 +255,18 @@ def test_a_heartbeat_of_the_future_holds_nobody_up(lab, many):
     if lab.project.is_mysql:
         ahead = "UTC_TIMESTAMP(6) + INTERVAL 1 HOUR"
     lab.project.change(f"UPDATE export SET seen_at = {ahead} WHERE id = :id", id=export.id)
-    lab.hire()
-    export.until_end(seconds=RECOVERY)
-    export.check_archive()
+    lab.start_worker()
+    export.until_end(seconds=RECOVERY).check_archive()
 
 
 def test_the_clock_of_a_worker_is_an_hour_ahead(lab, many):
-    folder = lab.project.base / "clock"
-    folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(AN_HOUR_AHEAD)
-    path = lab.project.env["PYTHONPATH"]
+    """Two machines whose clocks differ agree on a lease: the time is the database's."""
     export = many.export()
-    try:
-        lab.project.env["PYTHONPATH"] = f"{folder}:{path}"
-        worker: Process = lab.hire()
-    finally:
-        lab.project.env["PYTHONPATH"] = path
+    code = AN_HOUR_AHEAD.format(app=lab.step.worker)
+    worker = lab.project.spawn([sys.executable, "-c", code], Log(lab.project.base / "ahead.txt"))
+    lab.workers.append(worker)
     export.until_half_way(0.1)
-    injected("a worker whose clock is an hour ahead is killed")
+    injected(f"a worker whose clock is an hour ahead is killed: {worker.output.splitlines()[0]}")
     worker.kill()
-    lab.hire()
-    export.until_end(seconds=RECOVERY)
-    export.check_archive()
+    lab.start_worker()
+    export.until_end(seconds=RECOVERY).check_archive()
