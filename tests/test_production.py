@@ -577,6 +577,33 @@ def test_the_worker_logs_the_id_of_the_request(server, member, worker):
     )
 
 
+# Open files
+
+# Runs in the step's folder: a system that limits nothing, yet refuses each number, as macOS may.
+REFUSING = """
+import resource
+import runpy
+
+def refuse(what, limits):
+    print("asked for", limits[0])
+    raise ValueError("not allowed to raise maximum limit")
+
+resource.getrlimit = lambda what: (256, resource.RLIM_INFINITY)
+resource.setrlimit = refuse
+print("connections", runpy.run_path("gunicorn.conf.py")["worker_connections"])
+"""
+
+
+@pytest.mark.ours
+def test_gunicorn_starts_where_the_system_refuses_more_open_files(project):
+    """gunicorn asks for no more open files than it needs, and goes on if that is refused."""
+    require_gunicorn()
+    result = project.python("-c", REFUSING)
+    assert result.code == 0, str(result)
+    asked, connections = (int(line.split()[-1]) for line in result.output.splitlines())
+    assert 2 * connections <= asked <= 10_240, f"{connections} connections, {asked} files"
+
+
 # Restarts
 
 
