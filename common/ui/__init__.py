@@ -5,10 +5,12 @@ Register it with ``app.register_blueprint(ui.bp)``. It brings
 - ``url_for('ui.static', filename=…)``: ``pico.min.css`` (Pico CSS 2.1.1), ``ui.css``,
   ``highlight.css`` (made by ``python -m common.ui``) and ``favicon.svg``;
 - ``{% from "ui/forms.html" import field %}``: a form field with its label and errors;
-- ``{{ text | markdown }}``: Markdown as safe HTML.
+- ``{{ text | markdown }}``: Markdown as safe HTML;
+- ``{{ time | when }}``: a time in UTC, which ``times.js`` shows in the reader's own time zone.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from flask import Blueprint
 from flask import Response
@@ -100,6 +102,18 @@ parser.add_render_rule("table_close", end_of_table)
 def markdown(text: str) -> Markup:
     """Return Markdown (CommonMark and tables) as HTML that is safe to put into a page."""
     return Markup(parser.render(text))
+
+
+@bp.app_template_filter("when")
+def when(time: datetime | str, timespec: str = "minutes") -> Markup:
+    """Return a time in UTC, or its ISO format, as HTML that names the zone.
+
+    ``times.js`` shows it in the reader's own zone, with seconds if ``timespec`` is "seconds".
+    """
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    text = time.replace(tzinfo=None).isoformat(" ", timespec)
+    return Markup('<time datetime="{}Z">{} UTC</time>').format(text.replace(" ", "T"), text)
 
 
 @bp.after_app_request
