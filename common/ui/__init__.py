@@ -5,8 +5,11 @@ Register it with ``app.register_blueprint(ui.bp)``. It brings
 - ``url_for('ui.static', filename=…)``: ``pico.min.css`` (Pico CSS 2.1.1), ``ui.css``,
   ``highlight.css`` (made by ``python -m common.ui``) and ``favicon.svg``;
 - ``{% from "ui/forms.html" import field %}``: a form field with its label and errors;
-- ``{{ text | markdown }}``: Markdown as safe HTML.
+- ``{{ text | markdown }}``: Markdown as safe HTML;
+- ``{{ time | when }}``: a time in UTC, which ``times.js`` shows in the reader's own time zone.
 """
+
+from datetime import datetime
 
 from flask import Blueprint
 from flask import Flask
@@ -38,6 +41,18 @@ def refuse_unnamed_fields(state: BlueprintSetupState) -> None:
     """Answer 400 to a form that no browser sends, and that Flask-WTF does not expect."""
     assert isinstance(state.app, Flask)
     state.app.request_class = NamedFieldsRequest
+
+
+@bp.app_template_filter("when")
+def when(time: datetime | str, timespec: str = "minutes") -> Markup:
+    """Return a time in UTC, or its ISO format, as HTML that names the zone.
+
+    ``times.js`` shows it in the reader's own zone, with seconds if ``timespec`` is "seconds".
+    """
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    text = time.replace(tzinfo=None).isoformat(" ", timespec)
+    return Markup('<time datetime="{}Z">{} UTC</time>').format(text.replace(" ", "T"), text)
 
 
 @bp.after_app_request

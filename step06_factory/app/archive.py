@@ -61,7 +61,7 @@ def write_archive(file: IO[bytes], author_id: int) -> Iterator[int]:
             add(archive, f"posts/{post.id}.md", front_matter(post) + post.body + "\n")
             page = render_template("archive/post.html", post=post)
             add(archive, f"posts/{post.id}.html", page)
-            titles.append((post.id, post.title, post.created_at.date()))
+            titles.append((post.id, post.title, post.created_at))
             yield count
         add(archive, "index.html", render_template("archive/index.html", titles=titles))
         for name in "pico.min.css", "highlight.css", "ui.css":
