@@ -155,7 +155,7 @@ class TableView(ModelView):
     def handle_view_exception(self, exc: Exception) -> bool:
         """Show what the user can mend; leave other errors, and the SQL in them, to the app."""
         if isinstance(exc, (StaleDataError, IntegrityError)):
-            exc = ValidationError("Somebody else has changed or deleted this at the same moment.")
+            exc = ValidationError("Another user has changed or deleted this at the same moment.")
         if not isinstance(exc, ValidationError):
             raise exc
         flash(str(exc), "error")

@@ -123,7 +123,7 @@ class Export(db.Model):
     ends as ``SUCCESS``, ``FAILURE`` or ``REVOKED``, and then stays. A worker may die, so there may
     be several ``attempts``, one at a time; its last heartbeat, at ``seen_at``, stored ``current``
     of ``total`` posts. ``sent_at`` is when the task was last sent. ``size`` is the archive's, in
-    bytes. ``error`` tells people why it failed.
+    bytes. ``error`` tells the user why it failed.
     """
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid4()))

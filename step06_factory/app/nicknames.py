@@ -1,4 +1,4 @@
-"""Usernames for people who come from elsewhere, made of a nickname that may be anything."""
+"""Usernames for new accounts, made from a nickname, which may be any text."""
 
 from collections.abc import Iterator
 from itertools import accumulate
