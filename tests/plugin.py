@@ -23,19 +23,8 @@ from tests.support.project import Project
 ORDER = (
     *("repo", "notes", "learn"),
     *("pages", "accounts", "sessions", "redirects", "posts", "markdown"),
-    *(
-        "names",
-        "unicode",
-        "bad_input",
-        "csrf",
-        "migrations",
-        "database",
-        "admin",
-        "exports",
-        "api",
-        "libraries",
-    ),
-    *("factory", "settings", "wechat", "production"),
+    *("names", "unicode", "bad_input", "csrf", "migrations", "database", "admin"),
+    *("exports", "api", "libraries", "factory", "settings", "wechat", "production"),
     *("browser", "accessibility", "suite"),
 )
 
