@@ -32,6 +32,8 @@ class Config:
 
     # Signs the session cookie. With it anybody can log in as anybody: never put it into the code.
     SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret_key()
+    # Bytes of a request: a post of 10,000 emoji has 120,000 of them.
+    MAX_CONTENT_LENGTH = MAX_FORM_MEMORY_SIZE = 2**20
     # Browsers do not send the cookie with a form that another site posts to us.
     SESSION_COOKIE_SAMESITE = "Lax"
     # A name for each project: browsers send the cookies of one host to all of its ports.

@@ -6,6 +6,10 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from redis import Redis
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
 FOLDER = Path(__file__).parent
 INSTANCE = FOLDER / "instance"
 
@@ -27,11 +31,33 @@ def kept_secret_key() -> str:
     return path.read_text()
 
 
+def database_url() -> str:
+    """Return DATABASE_URL, or exit with one line where SQLAlchemy cannot use it."""
+    url = os.environ.get("DATABASE_URL") or "sqlite:///study_log.db"
+    try:
+        make_url(url).get_dialect().import_dbapi()
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise SystemExit(f"DATABASE_URL cannot be used: {error}.") from None
+    return url
+
+
+def redis_url() -> str:
+    """Return REDIS_URL, or exit with one line where it is no address of a Redis."""
+    url = os.environ.get("REDIS_URL") or "redis://localhost:6379/0"
+    try:
+        Redis.from_url(url)  # this does not connect
+    except ValueError as error:
+        raise SystemExit(f"REDIS_URL cannot be used: {error}.") from None
+    return url
+
+
 class Config:
     """The settings of the app."""
 
     # Signs the session cookie. With it anybody can log in as anybody: never put it into the code.
     SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret_key()
+    # Bytes of a request: a post of 10,000 emoji has 120,000 of them.
+    MAX_CONTENT_LENGTH = MAX_FORM_MEMORY_SIZE = 2**20
     # Browsers do not send the cookie with a form that another site posts to us.
     SESSION_COOKIE_SAMESITE = "Lax"
     # A name for each project: browsers send the cookies of one host to all of its ports.
@@ -41,17 +67,17 @@ class Config:
     # The CSRF token lives as long as the session: a text that took two hours is not lost.
     WTF_CSRF_TIME_LIMIT = None
     # SQLite: a path relative to instance/. MySQL: mysql+pymysql://user:password@host/database
-    SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "sqlite:///study_log.db")
+    SQLALCHEMY_DATABASE_URI = database_url()
     SQLALCHEMY_ENGINE_OPTIONS = {
         # A server closes connections that are idle for long: test each one before use.
         "pool_pre_ping": True,
         # An error names the statement, and not its values: they may be texts or password hashes.
         "hide_parameters": True,
     }
-    REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
+    REDIS_URL = redis_url()
     CELERY = {
         # Other apps may use the same Redis: a queue of our own keeps their tasks apart from ours.
-        "task_default_queue": "study_log",
+        "task_routes": "app.task_queue.route",
         # A worker takes a task when it can begin with it, and leaves the others to other workers.
         "worker_disable_prefetch": True,
         # A worker that has lost Redis tries again until it is back, also when it has just started.

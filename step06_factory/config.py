@@ -6,6 +6,10 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from redis import Redis
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
 FOLDER = Path(__file__).parent
 INSTANCE = FOLDER / "instance"
 
@@ -27,6 +31,26 @@ def kept_secret_key() -> str:
     return path.read_text()
 
 
+def database_url() -> str:
+    """Return DATABASE_URL, or exit with one line where SQLAlchemy cannot use it."""
+    url = os.environ.get("DATABASE_URL") or "sqlite:///study_log.db"
+    try:
+        make_url(url).get_dialect().import_dbapi()
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise SystemExit(f"DATABASE_URL cannot be used: {error}.") from None
+    return url
+
+
+def redis_url() -> str:
+    """Return REDIS_URL, or exit with one line where it is no address of a Redis."""
+    url = os.environ.get("REDIS_URL") or "redis://localhost:6379/0"
+    try:
+        Redis.from_url(url)  # this does not connect
+    except ValueError as error:
+        raise SystemExit(f"REDIS_URL cannot be used: {error}.") from None
+    return url
+
+
 class Config:
     """The settings of the app."""
 
@@ -36,6 +60,8 @@ class Config:
         """A property, so that only the settings that are used make a key."""
         return os.environ.get("SECRET_KEY") or kept_secret_key()
 
+    # Bytes of a request: a post of 10,000 emoji has 120,000 of them.
+    MAX_CONTENT_LENGTH = MAX_FORM_MEMORY_SIZE = 2**20
     # Browsers do not send the cookie with a form that another site posts to us.
     SESSION_COOKIE_SAMESITE = "Lax"
     # A name for each project: browsers send the cookies of one host to all of its ports.
@@ -45,7 +71,7 @@ class Config:
     # The CSRF token lives as long as the session: a text that took two hours is not lost.
     WTF_CSRF_TIME_LIMIT = None
     # SQLite: a path relative to instance/. MySQL: mysql+pymysql://user:password@host/database
-    SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "sqlite:///study_log.db")
+    SQLALCHEMY_DATABASE_URI = database_url()
     SQLALCHEMY_ENGINE_OPTIONS = {
         # A server closes connections that are idle for long: test each one before use.
         "pool_pre_ping": True,
@@ -57,10 +83,10 @@ class Config:
         # Seconds to wait for a free one. After that, a page says that the site is busy.
         "pool_timeout": 10,
     }
-    REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
+    REDIS_URL = redis_url()
     CELERY = {
         # Other apps may use the same Redis: a queue of our own keeps their tasks apart from ours.
-        "task_default_queue": "study_log",
+        "task_routes": "app.task_queue.route",
         # A worker takes a task when it can begin with it, and leaves the others to other workers.
         "worker_disable_prefetch": True,
         # A worker that has lost Redis tries again until it is back, also when it has just started.
@@ -91,12 +117,12 @@ class Config:
     OPENAPI_URL_PREFIX = "/api"
     OPENAPI_SWAGGER_UI_PATH = "/docs/"
     OPENAPI_SWAGGER_UI_URL = "/api/docs/files/"
-    # Login attempts are counted in Redis, for all processes. Without Redis, each counts by itself.
+    # New accounts from one address.
+    REGISTRATION_LIMIT = "100 per minute"
+    # What is limited is counted in Redis, for all processes. Without Redis, each counts by itself.
     RATELIMIT_STORAGE_URI = REDIS_URL
     RATELIMIT_STORAGE_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 1}
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True
-    # Bytes of a request: a post of 10,000 emoji has 120,000 of them.
-    MAX_CONTENT_LENGTH = 2**20
     # How many proxies, such as nginx, stand in front of the app: see app/security.py.
     TRUSTED_PROXIES = os.environ.get("TRUSTED_PROXIES") or "0"
     # The host names of this site, such as “study.example”. None: any name.
@@ -124,6 +150,7 @@ class Production(Config):
 
     SECRET_KEY = os.environ.get("SECRET_KEY", "")
     SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "")
+    REGISTRATION_LIMIT = "20 per minute"
     SESSION_COOKIE_SECURE = True
     REMEMBER_COOKIE_SECURE = True
     # Seconds for which a browser that was here by HTTPS uses nothing else.

@@ -1,13 +1,16 @@
 """Bad input is answered by a page: never an error of ours, never half an effect."""
 
 import threading
+from http.client import HTTPConnection
 from urllib.parse import quote
 
 import pytest
 
+from common.steps import Step
 from tests.support import hostile
 from tests.support.browser import Browser
 from tests.support.browser import Page
+from tests.support.browser import Person
 from tests.support.browser import new_name
 
 pytestmark = pytest.mark.since(2)
@@ -180,6 +183,101 @@ def test_a_request_body_that_is_no_form_is_no_server_error(person, body, kind):
     headers = {"Content-Type": kind, "X-CSRFToken": token}
     page = person.post("/posts/new", body, headers=headers)
     assert page.status < 500
+
+
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=x"
+JSON = "application/json"
+FIELDS = ("username", "password", "title", "body")
+
+
+def multipart(*parts: str) -> bytes:
+    """Return a multipart body of these parts, each of them a header and a text."""
+    lines = [f"--x\r\nContent-Disposition: form-data{part}\r\n" for part in parts]
+    return "".join([*lines, "--x--\r\n"]).encode()
+
+
+FILES = multipart(*(f'; name="{name}"; filename="a.txt"\r\n\r\nlong enough' for name in FIELDS))
+BODIES = {
+    "json list": (JSON, b"[1, 2]"),
+    "json text": (JSON, b'"text"'),
+    "json null": (JSON, b"null"),
+    "json lists": (JSON, b'{"username": [1], "password": {}, "title": [[]], "body": 1}'),
+    "json surrogate": (JSON, b'{"username": "\\ud800", "password": "\\ud800", "title": "\\ud800"}'),
+    "json nested": (JSON, b"[" * 100_000),
+    "broken json": (JSON, b"{"),
+    "files": (MULTIPART, FILES),
+    "field without a name": (MULTIPART, multipart("\r\n\r\ntext")),
+    "2,000 parts": (MULTIPART, multipart(*['; name="a"\r\n\r\n'] * 2000)),
+    "odd charset": (f"{FORM}; charset=utf-16", "username=a&title=b".encode("utf-16")),
+    "gzip": (FORM, b"\x1f\x8b\x08\x00"),
+}
+CHUNKS = {
+    "no number": b"zz\r\nabc\r\n0\r\n\r\n",
+    "negative": b"-1\r\na\r\n0\r\n\r\n",
+    "too short": b"5\r\nabc\r\n0\r\n\r\n",
+    "no line end": b"3\r\nabcX0\r\n\r\n",
+}
+
+
+def send(person: Person, path: str, kind: str, body: bytes, name: str, value: str) -> None:
+    """POST a body as it is, with one more header; check that the page is no server error."""
+    connection = HTTPConnection("127.0.0.1", person.server.port, timeout=20)
+    token = person.get("/posts/new").csrf_token or ""
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.http.cookies)
+    headers = {"Content-Type": kind, "X-CSRFToken": token, "Cookie": cookies, name: value}
+    try:
+        connection.putrequest("POST", path)
+        for header in headers.items():
+            connection.putheader(*header)
+        connection.endheaders(body)
+        response = connection.getresponse()
+        page = response.read().decode()
+    finally:
+        connection.close()
+    assert response.status < 500, f"POST {path} as {kind} answers {response.status}"
+    if response.status >= 400:
+        assert "<nav" in page, f"POST {path}: {response.status} is not a page of the site"
+
+
+def forms(person: Person, step: Step) -> list[str]:
+    """Return the paths of forms that are there since step 2, and since step 3."""
+    edit = [f"/posts/{person.write()}/edit"] if step.number >= 3 else []
+    return ["/auth/login", "/auth/register", "/posts/new", *edit]
+
+
+@pytest.mark.about("app/forms.py")
+@pytest.mark.parametrize(("kind", "body"), BODIES.values(), ids=BODIES.keys())
+def test_a_body_of_another_kind_is_no_server_error(person, step, kind, body):
+    """JSON, files or broken parts in place of a form get a page of the site, not a 500."""
+    for path in forms(person, step):
+        send(person, path, kind, body, "Content-Length", str(len(body)))
+
+
+@pytest.mark.since(4)
+@pytest.mark.ours
+@pytest.mark.about("app/admin.py")
+def test_files_instead_of_texts_in_the_admin_form_are_no_server_error(admin):
+    """Files in place of the texts of the admin form get a page, not a 500."""
+    send(admin[0], "/admin/user/new/", MULTIPART, FILES, "Content-Length", str(len(FILES)))
+
+
+@pytest.mark.about("app/forms.py")
+@pytest.mark.parametrize("body", CHUNKS.values(), ids=CHUNKS.keys())
+def test_a_broken_chunk_is_no_server_error(person, step, body):
+    """A request body with a broken chunk gets an answer below 500, as a page of the site."""
+    for path in forms(person, step):
+        send(person, path, FORM, body, "Transfer-Encoding", "chunked")
+
+
+@pytest.mark.about("config.py")
+def test_a_large_form_is_read_to_the_same_limit_in_each_encoding(person):
+    """A form of 600 kB is read, whether it comes as multipart or not."""
+    token = person.get("/posts/new").csrf_token or ""
+    fields = {"title": "Large", "body": "x" * 600_000, "csrf_token": token}
+    parts = {name: (None, value) for name, value in fields.items()}
+    for page in person.post("/posts/new", fields), person.post("/posts/new", files=parts):
+        assert page.status in (200, 400, 422), f"{page} for a text of 600 kB"
 
 
 def test_a_text_of_2_megabytes_is_refused(person, visitor):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,6 +18,8 @@ import pytest
 
 from common.steps import ROOT
 from common.steps import STEPS
+from tests.support.processes import new_folder
+from tests.support.processes import remove_folder
 from tests.support.processes import wait_until
 from tests.support.project import Project
 
@@ -81,6 +84,7 @@ def test_each_new_test_fails_on_the_step_before(before, after, on_previous_step)
 SEEN = """
 import atexit, os, signal, sys
 print(sys.argv, sys.path[:2], sys.flags.dev_mode, sys.warnoptions, os.getcwd())
+print({"pytest", "tests", "multiprocessing", "__mp_main__"} & sys.modules.keys())
 print(sorted(os.environ.items()), os.getpgrp() == os.getpid(), sys.stdin.read())
 print([signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)])
 print(sorted(os.listdir("/proc/self/fd")), __name__, file=sys.stderr)
@@ -125,20 +129,32 @@ def processes_below(folder: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder for temporary files; in that of pytest the address of a socket may be too long."""
+    folder = new_folder()
+    yield folder
+    remove_folder(folder)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals: a system like Linux or macOS is needed")
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGKILL"])
-def test_an_interrupted_run_leaves_nothing_behind(tmp_path, ending):
+def test_an_interrupted_run_leaves_nothing_behind(short_folder, ending):
     """A run that is interrupted or killed leaves no process and no folder behind."""
     run = subprocess.Popen(
         pytest_command("-n=1", "--step=5", "-k=test_progress or gunicorn or slash"),
         cwd=ROOT,
-        env=environment(TMPDIR=str(tmp_path)),
+        env=environment(TMPDIR=str(short_folder)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        wait_until(lambda: len(processes_below(tmp_path)) >= 3, "a step runs, with its worker")
+        wait_until(
+            lambda: len(processes_below(short_folder)) >= 3,
+            "a step runs, with its worker",
+            seconds=60,
+        )
         if ending == "SIGINT":  # Ctrl-C in a terminal reaches the whole group
             os.killpg(run.pid, signal.SIGINT)
         else:
@@ -147,9 +163,9 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path, ending):
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(run.pid, signal.SIGKILL)
-    wait_until(lambda: not processes_below(tmp_path), "all processes of the run are gone")
+    wait_until(lambda: not processes_below(short_folder), "all processes of the run are gone")
     wait_until(
-        lambda: not [path for path in tmp_path.iterdir() if path.name.startswith("study log ")],
+        lambda: not [path for path in short_folder.iterdir() if path.name.startswith("study log ")],
         "all folders of the run are gone",
     )
 

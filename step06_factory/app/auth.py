@@ -22,6 +22,7 @@ from .forms import LoginForm
 from .forms import PasswordForm
 from .forms import RegisterForm
 from .limits import limit_logins
+from .limits import limit_registrations
 from .limits import refund
 from .models import User
 from .redirects import redirect_back
@@ -37,6 +38,7 @@ def load_user(session_id: str) -> User | None:
 
 
 @bp.route("/register", methods=["GET", "POST"])
+@limit_registrations
 def register() -> ResponseReturnValue:
     """Register a new user."""
     form = RegisterForm()

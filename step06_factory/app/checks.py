@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from config import CONFIGS
 from config import Config
 from config import Production
+from config import Testing
 
 
 def find_config(config: str | Config | type[Config] | None = None) -> Config:
@@ -29,6 +30,9 @@ def find_problems(config: Config) -> Iterator[str]:
         yield "Production needs the variable SECRET_KEY: a random text of 32 bytes."
     if isinstance(config, Production) and not config.SQLALCHEMY_DATABASE_URI:
         yield "Production needs the variable DATABASE_URL: the address of the database."
+    is_in_memory = config.SQLALCHEMY_DATABASE_URI in ("sqlite://", "sqlite:///:memory:")
+    if is_in_memory and not isinstance(config, Testing):
+        yield "DATABASE_URL is a database in memory, which each process would have for itself."
     if str(config.TRUSTED_PROXIES) not in ("0", "1", "2", "3"):
         yield f"TRUSTED_PROXIES is “{config.TRUSTED_PROXIES}”. It must be a number from 0 to 3."
     if config.WECHAT_APP_ID and not config.WECHAT_APP_SECRET:

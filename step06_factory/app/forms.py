@@ -1,8 +1,11 @@
 """The forms: their fields and their validators."""
 
 from collections.abc import Callable
+from typing import Any
 
+from flask import request
 from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField
 from wtforms import PasswordField
 from wtforms import StringField
@@ -58,7 +61,14 @@ def no_nul(form: FlaskForm, field: StringField) -> None:
         raise ValidationError("Please remove the NUL character.")
 
 
-class RegisterForm(FlaskForm):
+class TextForm(FlaskForm):
+    """A form of text fields. FlaskForm alone would also read JSON and files, of any shape."""
+
+    def __init__(self, formdata: MultiDict[str, str] | None = None, **values: Any) -> None:
+        super().__init__(request.form if self.is_submitted() else formdata, **values)
+
+
+class RegisterForm(TextForm):
     """A new account."""
 
     username = StringField(
@@ -78,7 +88,7 @@ class RegisterForm(FlaskForm):
     )
 
 
-class LoginForm(FlaskForm):
+class LoginForm(TextForm):
     """The name and password of an account."""
 
     username = StringField(
@@ -90,7 +100,7 @@ class LoginForm(FlaskForm):
     remember = BooleanField("Keep me logged in on this computer")
 
 
-class PasswordForm(FlaskForm):
+class PasswordForm(TextForm):
     """A new password for an account."""
 
     password = PasswordField(
@@ -107,7 +117,7 @@ class PasswordForm(FlaskForm):
     )
 
 
-class PostForm(FlaskForm):
+class PostForm(TextForm):
     """A post."""
 
     title = StringField(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from ipaddress import ip_network
 from math import ceil
 from time import time
@@ -27,14 +28,26 @@ bp = Blueprint("limits", __name__)
 
 View = Callable[..., Any]
 
+limit_posts = partial(limiter.limit, methods=["POST"])
+
 
 def limit_logins(view: View) -> View:
     """Limit the attempts to log in, by name and address, and by address alone."""
+    text = "Too many attempts to log in."
     # By name alone, anybody could lock anybody out.
-    by_name = limiter.limit("5 per minute", key_func=name_and_address, methods=["POST"])
+    by_name = limit_posts("5 per minute", key_func=name_and_address, error_message=text)
     # For one password with many names. A whole school may have one address, so it is not too few.
-    by_address = limiter.limit("100 per minute", key_func=client_address, methods=["POST"])
+    by_address = limit_posts("100 per minute", key_func=client_address, error_message=text)
     return by_name(by_address(view))
+
+
+def limit_registrations(view: View) -> View:
+    """Limit the new accounts from one address."""
+    return limit_posts(
+        lambda: current_app.config["REGISTRATION_LIMIT"],
+        key_func=client_address,
+        error_message="Too many new accounts from your network.",
+    )(view)
 
 
 def refund() -> None:
@@ -67,15 +80,16 @@ def show_too_many_attempts(error: RateLimitExceeded) -> Response:
     seconds = 60
     with suppress(RedisError):
         seconds = max(1, ceil(limiter.current_limit.reset_at - time()))
-    text = f"Too many attempts to log in. Please wait {seconds} s, then try again."
+    text = f"{error.description} Please wait {seconds} s, then try again."
     return show_error(TooManyRequests(text, retry_after=seconds))
 
 
 @bp.app_errorhandler(RequestEntityTooLarge)
 def show_too_large(error: RequestEntityTooLarge) -> Response:
     """Tell how large a request may be."""
-    limit = current_app.config["MAX_CONTENT_LENGTH"] // 1024
-    return show_error(RequestEntityTooLarge(f"This is too large. The limit is {limit:,} KiB."))
+    size, fields = current_app.config["MAX_CONTENT_LENGTH"], current_app.config["MAX_FORM_PARTS"]
+    text = f"This is too large. The limit is {size // 1024:,} KiB, in {fields:,} fields."
+    return show_error(RequestEntityTooLarge(text))
 
 
 # SQLAlchemy raises it when no connection to the database is free within pool_timeout.
