@@ -410,8 +410,8 @@ def test_stars_and_other_marks(text, html):
     assert ui.markdown(text) == html
 
 
-@pytest.mark.since(3)
-@pytest.mark.about("app/posts.py", "app/forms.py")
+@pytest.mark.since(2)
+@pytest.mark.about("app/posts.py")
 def test_a_hostile_post_stops_nobody(person, visitor):
     """A hostile post is shown in time, and stops nobody."""
     codes = (fenced(name, code[:600]) for name, code in BACKTRACKING.items())
