@@ -125,16 +125,17 @@ def diff_command(
 
 @cli.command("test", context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.option("--quick", is_flag=True, help="Leave out the tests that take more than five seconds.")
+@click.option("--deep", is_flag=True, help="Run the deep tests too: faults, crowds, large data.")
 @click.option(
     "--mysql", is_flag=True, help="Steps 3 to 6, on a MariaDB that is started for the tests."
 )
 @click.argument("arguments", metavar="[PYTEST ARGUMENTS]...", nargs=-1, type=click.UNPROCESSED)
-def test_command(quick: bool, mysql: bool, arguments: tuple[str, ...]) -> None:
-    """Run the whole suite, or part of it: arguments go to pytest."""
+def test_command(quick: bool, deep: bool, mysql: bool, arguments: tuple[str, ...]) -> None:
+    """Run the tests of all steps, or some of them: arguments go to pytest."""
     from .bootstrap import hand_over
 
     os.chdir(ROOT)
-    options = ["-m", "not slow"] * quick + ["--mysql"] * mysql
+    options = ["-m", "not slow"] * quick + ["--deep"] * deep + ["--mysql"] * mysql
     hand_over([sys.executable, "-m", "pytest", *options, *arguments])
 
 

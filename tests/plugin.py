@@ -34,6 +34,7 @@ failed: set[str] = set()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("study log")
     group.addoption("--step", help="run what this step promises: a number, a folder or a part")
+    group.addoption("--deep", action="store_true", help="run the tests in tests/deep too")
     group.addoption("--mysql", action="store_true", help="run steps 3 to 6 on a MariaDB of its own")
     group.addoption("--app", metavar="DIR", help="with --step: test this folder instead of ours")
     group.addoption(
@@ -118,6 +119,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def is_wanted(item: pytest.Item) -> bool:
     option = item.config.option
+    is_deep = item.path.parent.name == "deep"
+    if is_deep and not option.deep and not any("deep" in arg for arg in item.config.args):
+        return False
     if item.get_closest_marker("not_on_mysql" if option.mysql else "only_on_mysql"):
         return False
     if not (option.mysql or option.step or option.on_previous_step):

@@ -36,11 +36,12 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def on_previous_step(tmp_path_factory) -> dict[str, dict[str, list[bool]]]:
+def on_previous_step(tmp_path_factory, pytestconfig) -> dict[str, dict[str, list[bool]]]:
     """For each step, what became of the tests that are for the next one: which of them failed."""
     report = tmp_path_factory.mktemp("previous") / "report.xml"
+    deep = ["--deep"] * pytestconfig.option.deep
     run = subprocess.run(
-        pytest_command("-n=0", "--on-previous-step", "--tb=no", f"--junitxml={report}"),
+        pytest_command("-n=0", "--on-previous-step", "--tb=no", f"--junitxml={report}", *deep),
         cwd=ROOT,
         env=environment(),
         capture_output=True,
