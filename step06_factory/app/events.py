@@ -23,11 +23,9 @@ from .export_status import UNFINISHED
 from .export_status import export_to_dict
 from .export_status import percent
 from .extensions import db
-from .leases import take_lost
 from .models import Export
 from .models import User
 from .tasks import export_posts
-from .tasks import resend
 
 # Streams that a user may have open at a time, in each process. A page needs one, and that of a page
 # which was closed is noticed seconds later.
@@ -132,9 +130,6 @@ def changes(session_id: str, export_id: str | None, channel: PubSub) -> Iterator
                 yield event(status)
         if all(status["state"] not in UNFINISHED for status in found.values()):
             return
-        if waiting := [id for id, status in found.items() if status["state"] == "PENDING"]:
-            resend(take_lost(Export.id.in_(waiting)))
-            db.session.rollback()  # a stream must not keep a connection to the database
         statuses = found
         yield from progress(statuses, channel)
 
