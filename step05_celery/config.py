@@ -98,6 +98,9 @@ class Config:
         "redis_socket_timeout": 2,
         "result_backend_transport_options": {"retry_policy": {"max_retries": 0}},
     }
+    # The mail server: smtp://user:password@host:587, or smtps://. Empty: the worker prints mails.
+    MAIL_URL = os.environ.get("MAIL_URL") or ""
+    MAIL_FROM = os.environ.get("MAIL_FROM") or "Study Log <study-log@localhost>"
     # What the page of exports tells people to type when no worker is there.
     WORKER_COMMAND = "celery -A app.celery_app worker"
     API_TITLE = "Study Log"
