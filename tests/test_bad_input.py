@@ -249,7 +249,7 @@ def forms(person: Person, step: Step) -> list[str]:
 @pytest.mark.about("app/forms.py")
 @pytest.mark.parametrize(("kind", "body"), BODIES.values(), ids=BODIES.keys())
 def test_a_body_of_another_kind_is_no_server_error(person, step, kind, body):
-    """JSON, files or broken parts in place of a form get a page of the site, never a 500."""
+    """JSON, files or broken parts in place of a form get a page of the site, not a 500."""
     for path in forms(person, step):
         send(person, path, kind, body, "Content-Length", str(len(body)))
 

@@ -44,7 +44,7 @@ def test_a_wrong_database_url_is_one_clear_line(project, value):
 
 
 def test_a_missing_driver_is_not_a_missing_command(project):
-    """`flask db upgrade` without the driver of the database names DATABASE_URL."""
+    """`flask db upgrade` without the database's driver names DATABASE_URL, in one line."""
     assert_one_line(project, "DATABASE_URL", "oracle://ada:secret@localhost/x", "db", "upgrade")
 
 
