@@ -109,6 +109,9 @@ class Config:
         # All streams of a process share one connection for results, instead of one each.
         "result_backend_thread_safe": True,
     }
+    # The mail server: smtp://user:password@host:587, or smtps://. Empty: the worker prints mails.
+    MAIL_URL = os.environ.get("MAIL_URL") or ""
+    MAIL_FROM = os.environ.get("MAIL_FROM") or "Study Log <study-log@localhost>"
     # What the page of exports tells people to type when no worker is there.
     WORKER_COMMAND = "celery -A celery_worker worker"
     API_TITLE = "Study Log"

@@ -49,7 +49,7 @@ def register() -> ResponseReturnValue:
     form = RegisterForm()
     if form.validate_on_submit():
         user = User(form.username.data, form.password.data)
-        user.email = form.email.data or None
+        user.email = form.email.data
         db.session.add(user)
         try:
             db.session.commit()
@@ -107,7 +107,7 @@ def account() -> ResponseReturnValue:
             return redirect(url_for("auth.account"))
         form.password.errors.append("This is not your password.")
     if "email" in request.form and email_form.validate_on_submit():
-        current_user.email = email_form.email.data or None
+        current_user.email = email_form.email.data
         try:
             db.session.commit()
             flash("Your mail address is saved.")

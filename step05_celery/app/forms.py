@@ -50,11 +50,16 @@ def standard_title(text: str | None) -> str | None:
 
 
 def standard_email(text: str | None) -> str | None:
-    """Spell a mail address in the standard way, where there is one; an empty one is none."""
+    """Spell a mail address in the standard way, where there is one."""
     try:
         return text and validate_email(text, check_deliverability=False).normalized.lower()
     except EmailNotValidError:
         return text
+
+
+def none_if_empty(text: str | None) -> str | None:
+    """Return None for an empty text: a unique column takes any number of those."""
+    return text or None
 
 
 def mail_address(form: FlaskForm, field: StringField) -> None:
@@ -95,7 +100,7 @@ class EmailForm(TextForm):
 
     email = StringField(
         "Mail address (optional)",
-        filters=[strip, standard_email],
+        filters=[strip, standard_email, none_if_empty],
         validators=[Optional(), Length(max=EMAIL_MAX), mail_address],
         render_kw={"type": "email", "autocomplete": "email"},
     )
