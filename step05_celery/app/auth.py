@@ -21,7 +21,6 @@ from .admin import ensure_another_admin
 from .extensions import db
 from .extensions import login_manager
 from .forms import DeleteForm
-from .forms import EmailForm
 from .forms import ForgotForm
 from .forms import LoginForm
 from .forms import PasswordForm
@@ -95,27 +94,25 @@ def logout() -> ResponseReturnValue:
 @login_required
 def account() -> ResponseReturnValue:
     """Change the current user's password or mail address."""
-    form, email_form = PasswordForm(), EmailForm(obj=current_user)
-    if "new_password" in request.form and form.validate_on_submit():
+    form = PasswordForm(obj=current_user)
+    if form.validate_on_submit():
         user = db.session.get(User, current_user.id)
         if user.check_password(form.password.data):
-            user.set_password(form.new_password.data)
-            db.session.commit()
-            # All sessions of the user have ended, this one too: begin a new one.
+            user.email = form.email.data
+            if form.new_password.data:
+                user.set_password(form.new_password.data)
+            try:
+                db.session.commit()
+            except IntegrityError:
+                db.session.rollback()
+                form.email.errors.append("This mail address belongs to another account.")
+                return render_template("auth/account.html", form=form), 409
+            # A new password has ended all sessions of the user, this one too: begin a new one.
             login_user(user, remember=current_app.config["REMEMBER_COOKIE_NAME"] in request.cookies)
-            flash("Your password is changed, and all other sessions are ended.")
+            flash("Your account is changed.")
             return redirect(url_for("auth.account"))
         form.password.errors.append("This is not your password.")
-    if "email" in request.form and email_form.validate_on_submit():
-        current_user.email = email_form.email.data
-        try:
-            db.session.commit()
-            flash("Your mail address is saved.")
-            return redirect(url_for("auth.account"))
-        except IntegrityError:
-            db.session.rollback()
-            email_form.email.errors.append("This mail address belongs to another account.")
-    return render_template("auth/account.html", form=form, email_form=email_form)
+    return render_template("auth/account.html", form=form)
 
 
 @bp.post("/logout-everywhere")

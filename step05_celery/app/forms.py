@@ -138,16 +138,16 @@ class LoginForm(TextForm):
     remember = BooleanField("Keep me logged in on this computer")
 
 
-class PasswordForm(TextForm):
-    """A new password for an account."""
+class PasswordForm(EmailForm):
+    """A new password or mail address for an account."""
 
     password = PasswordField(
         "Password", validators=[InputRequired()], render_kw={"autocomplete": "current-password"}
     )
     new_password = PasswordField(
-        f"New password ({PASSWORD_MIN} characters or more)",
+        f"New password ({PASSWORD_MIN} characters or more), if you want one",
         validators=[
-            InputRequired(),
+            Optional(),
             Length(PASSWORD_MIN, PASSWORD_MAX),
             visible(clean_password),
         ],
