@@ -1,8 +1,7 @@
 """Makes .venv on first use and hands over to it. Standard library only: no package is there yet.
 
 A stamp in .venv says which set-up it has. No stamp: .venv was made by hand, and packages are added
-to it if it works. A stamp that says "unfinished": a set-up was interrupted, and .venv is
-made anew.
+to it if it works. A stamp that says "unfinished": a set-up was interrupted, and .venv is rebuilt.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# With the user who is seeded they are twenty: one page of posts, each by another author.
+# Twenty with the seeded user: one page of posts, each by a different author.
 AUTHORS = (
     "Ada Lovelace",
     "Alan Turing",

@@ -4,8 +4,8 @@ It responds as WeChat's documentation of the login for websites says: a page whe
 scan a code, and two endpoints for the app's server. One address stands for both hosts of WeChat.
 `learn.py run 6 --wechat` starts it; by hand: ``flask --app common.wechat_standin run --port 5001``.
 
-The page asks who scans: the same WeChat ID is the same person the next time. It can also be told
-that something goes wrong afterwards; see ``FAULTS``. Nothing is kept when it ends.
+The page asks for the WeChat ID of the person who scans: the same ID is the same person the next
+time. It can also play a fault afterwards; see ``FAULTS``. Nothing is kept when it ends.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ PAGE = """\
     {% for line in lines %}<p>{{ line }}</p>{% endfor %}
     {% if faults %}
     <form method="post" action="{{ request.full_path }}">
-      <label for="account">WeChat ID: who scans</label>
+      <label for="account">WeChat ID of the person who scans</label>
       <input id="account" name="account" value="ada" required maxlength="100">
       <label for="nickname">Nickname</label>
       <input id="nickname" name="nickname" value="Ada 学习 📚" maxlength="100">

@@ -86,7 +86,7 @@ class Config:
     REDIS_URL = redis_url()
     CELERY = {
         # Other apps may use the same Redis: a queue of our own keeps their tasks apart from ours.
-        "task_default_queue": "study_log",
+        "task_routes": "app.task_queue.route",
         # A worker takes a task when it can begin with it, and leaves the others to other workers.
         "worker_disable_prefetch": True,
         # A worker that has lost Redis tries again until it is back, also when it has just started.

@@ -100,7 +100,7 @@ def counts(server: Server) -> list[int]:
     return [rows[0]["n"] for rows in tables]
 
 
-# Who gets in
+# Who may open the admin page
 
 
 def test_an_admin_finds_the_admin_page(boss):

@@ -254,6 +254,14 @@ def test_a_body_of_another_kind_is_no_server_error(person, step, kind, body):
         send(person, path, kind, body, "Content-Length", str(len(body)))
 
 
+@pytest.mark.since(4)
+@pytest.mark.ours
+@pytest.mark.about("app/admin.py")
+def test_files_instead_of_texts_in_the_admin_form_are_no_server_error(admin):
+    """Files in place of the texts of the admin form get a page, not a 500."""
+    send(admin[0], "/admin/user/new/", MULTIPART, FILES, "Content-Length", str(len(FILES)))
+
+
 @pytest.mark.about("app/forms.py")
 @pytest.mark.parametrize("body", CHUNKS.values(), ids=CHUNKS.keys())
 def test_a_broken_chunk_is_no_server_error(person, step, body):

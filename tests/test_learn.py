@@ -960,7 +960,7 @@ def test_changed_pins_are_installed_into_what_is_there(installers, tmp_path, fil
 
 
 def test_moved_repo_or_other_python_is_set_up_anew(installers, tmp_path, monkeypatch):
-    """After a move of the repo or with another Python, .venv is made anew."""
+    """After a move of the repo or with another Python, .venv is rebuilt."""
     set_up_again(installers)
     (bootstrap.VENV / "old").mkdir()
     stamp = bootstrap.STAMP.read_text()
@@ -973,7 +973,7 @@ def test_moved_repo_or_other_python_is_set_up_anew(installers, tmp_path, monkeyp
 
 @pytest.mark.parametrize("part", ["bin/python", "bin", "pyvenv.cfg"])
 def test_venv_that_lost_a_part_is_set_up_anew(installers, monkeypatch, part):
-    """If its Python is gone, .venv is made anew."""
+    """If its Python is gone, .venv is rebuilt."""
     set_up_again(installers)
     lost = bootstrap.VENV / part
     shutil.rmtree(lost) if lost.is_dir() else lost.unlink()

@@ -26,6 +26,7 @@ except Exception as problem:
 
 
 def test_kombu_still_needs_the_fix(server):
+    """kombu has the fault that app/kombu_fix.py works around."""
     channel = kombu.Connection(server.project.env["REDIS_URL"]).channel()
     channel.close()
     with pytest.raises(AttributeError) as raised, channel.conn_or_acquire():
@@ -34,6 +35,7 @@ def test_kombu_still_needs_the_fix(server):
 
 
 def test_the_fix_raises_what_celery_handles(server):
+    """With the fix, a worker that lost Redis gets an error that Celery handles."""
     result = server.project.python("-c", CLOSED_CHANNEL)
     expected = f"{ConnectionError.__module__} {ConnectionError.__name__}"
     assert result.output.split("\n")[0] == expected, str(result)

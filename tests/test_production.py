@@ -5,8 +5,10 @@ import re
 import statistics
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from select import select
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -44,6 +46,8 @@ HEADERS = {
     "Referrer-Policy": r"same-origin|strict-origin|strict-origin-when-cross-origin",
     "Strict-Transport-Security": r"max-age=\d{7,}",
 }
+# Seconds until a server should have ended a request whose body does not arrive.
+BODY_PATIENCE = 30
 # More wrong passwords than any limit should allow.
 MANY = 30
 # Seconds: for a page while Redis hangs, and for a stream to end when its server stops.
@@ -69,6 +73,14 @@ class Visitor(Person):
 
     def try_to_log_in(self, name: str, password: str = "not the password") -> Page:
         return self.login(name, password)
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of a form that this client sends without its browser."""
+        return {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Cookie": "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.http.cookies),
+            "X-Forwarded-For": str(self.http.headers["X-Forwarded-For"]),
+        }
 
     def until_refused(self, name: str) -> tuple[int, Page]:
         """Try wrong passwords until the server answers 429; return how many it checked."""
@@ -244,6 +256,88 @@ def test_the_longest_post_is_not_too_large(member):
     assert member.get(f"/posts/{number}").heading == "Long"
 
 
+@pytest.mark.slow
+def test_half_a_request_body_ends_in_time(production, guest):
+    """A request body that does not arrive in time gets a 408, as a page of the site."""
+    guest.get("/auth/login")
+    ways = {
+        "nothing more": ({"Content-Length": "500"}, b"abc"),
+        "half a chunk": ({"Transfer-Encoding": "chunked"}, b"5\r\nabc"),
+        "a byte a second": ({"Content-Length": "500"}, b"a"),
+    }
+    connections = [HTTPConnection("127.0.0.1", production.port, timeout=60) for _ in ways]
+    try:
+        for connection, (headers, begin) in zip(connections, ways.values(), strict=True):
+            connection.putrequest("POST", "/auth/login")
+            for header in {**guest.headers(), **headers}.items():
+                connection.putheader(*header)
+            connection.endheaders(begin)
+        began = time.monotonic()
+        while not select([connection.sock for connection in connections], [], [], 1)[0]:
+            waited = time.monotonic() - began
+            assert waited < BODY_PATIENCE, f"half a body is waited for {waited:.0f} s and more"
+            connections[-1].send(b"a")
+        for connection, way in zip(connections, ways, strict=True):
+            response = connection.getresponse()
+            page = response.read().decode()
+            assert response.status == 408, f"{way}: {response.status}; 408 was expected"
+            assert "<nav" in page, f"{way}: the 408 is not a page of the site"
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_a_broken_chunk_at_gunicorn_is_a_client_error(production, guest):
+    """A broken chunk gets a 400 from gunicorn, too, as a page of the site."""
+    guest.get("/auth/login")
+    for body in (b"zz\r\nabc\r\n", b"-1\r\na\r\n", b"5\r\nabc\r\n0\r\n\r\n", b"3\r\nabcX0\r\n\r\n"):
+        connection = HTTPConnection("127.0.0.1", production.port, timeout=30)
+        try:
+            headers = {**guest.headers(), "Transfer-Encoding": "chunked"}
+            connection.request("POST", "/auth/login", body, headers)
+            response = connection.getresponse()
+            page = response.read().decode()
+        finally:
+            connection.close()
+        assert response.status == 400, f"{body!r}: {response.status}; 400 was expected"
+        assert "<nav" in page, f"{body!r}: the 400 is not a page of the site"
+
+
+# Registering
+
+
+def test_new_accounts_of_one_address_are_limited(production):
+    """Too many new accounts from one address get a 429, which says how long to wait."""
+    address = f"2001:db8:3:{uuid4().hex[:4]}::1"
+    for _ in range(MANY):
+        page = Visitor(production, address).register(new_name(), "a long password")
+        if page.status == 429:
+            assert page.headers["Retry-After"] in page.words, f"{page}: {page.words}"
+            assert "log in" not in page.heading, f"{page} speaks of something else"
+            break
+    else:
+        raise AssertionError(f"{MANY} accounts from one address, and {page}")
+    assert Visitor(production).register(new_name(), "a long password").status == 200
+
+
+@pytest.mark.slow
+def test_hashing_passwords_does_not_stop_other_requests(production, guest):
+    """While many passwords are hashed, other clients get their pages."""
+    people = [Visitor(production) for _ in range(20)]
+    forms = [person.get("/auth/register") for person in people]
+    with ThreadPoolExecutor(len(people)) as threads:
+        registering = [
+            threads.submit(person.submit_on, form, username=new_name(), password="long enough")
+            for person, form in zip(people, forms, strict=True)
+        ]
+        pages = 0
+        while not all(future.done() for future in registering):
+            assert guest.get("/about").status == 200
+            pages += 1
+    assert all(future.result().status == 200 for future in registering)
+    assert pages >= len(people), f"{pages} pages while {len(people)} passwords were hashed"
+
+
 # Logins
 
 
@@ -270,6 +364,31 @@ def test_nobody_can_lock_out_another_user(production, guest, member):
     assert owner.is_logged_in(), f"{page}; anybody can lock out a user whose name they know"
     page = guest.try_to_log_in(new_name())
     assert page.status == 200, f"{page}; another name from the same address, one try"
+
+
+@pytest.mark.parametrize("kind", ["json", "multipart", "charset", "text"])
+def test_no_content_type_gets_around_the_limit(guest, member, kind):
+    """A login in another content type is limited as a form is, or it logs nobody in."""
+
+    def log_in(password: str) -> Page:
+        token = guest.get("/auth/login").csrf_token
+        fields = {"username": member.username, "password": password, "csrf_token": token}
+        headers = {"X-CSRFToken": token}
+        if kind == "json":
+            return guest.post("/auth/login", json=fields, headers=headers)
+        if kind == "multipart":
+            parts = {name: (None, value) for name, value in fields.items()}
+            return guest.post("/auth/login", files=parts, headers=headers)
+        types = {
+            "charset": "application/x-www-form-urlencoded; charset=utf-16",
+            "text": "text/plain",
+        }
+        headers["Content-Type"] = types[kind]
+        return guest.post("/auth/login", urlencode(fields), headers=headers)
+
+    statuses = [log_in("wrong").status for _ in range(8)]
+    page = log_in(member.password)
+    assert not guest.is_logged_in(), f"after {statuses}, {page}: the right guess logs in"
 
 
 def test_an_ipv6_network_counts_as_one_client(production, member):
@@ -301,11 +420,7 @@ def test_attempts_at_the_same_moment_are_counted(production, member):
     guest = Visitor(production)
     token = guest.get("/auth/login").csrf_token
     fields = {"username": member.username, "password": "wrong", "csrf_token": token}
-    headers = {
-        "Content-Type": "application/x-www-form-urlencoded",
-        "Cookie": "; ".join(f"{cookie.name}={cookie.value}" for cookie in guest.http.cookies),
-        "X-Forwarded-For": guest.http.headers["X-Forwarded-For"],
-    }
+    headers = guest.headers()
     tries = [HTTPConnection("127.0.0.1", production.port, timeout=60) for _ in range(MANY)]
     try:
         for connection in tries:  # all requests are sent before the first response is read
@@ -460,6 +575,33 @@ def test_the_worker_logs_the_id_of_the_request(server, member, worker):
         ],
         f"the worker's line that the task succeeded has the id {given} of the request",
     )
+
+
+# Open files
+
+# Runs in the step's folder: a system that limits nothing, yet refuses each number, as macOS may.
+REFUSING = """
+import resource
+import runpy
+
+def refuse(what, limits):
+    print("asked for", limits[0])
+    raise ValueError("not allowed to raise maximum limit")
+
+resource.getrlimit = lambda what: (256, resource.RLIM_INFINITY)
+resource.setrlimit = refuse
+print("connections", runpy.run_path("gunicorn.conf.py")["worker_connections"])
+"""
+
+
+@pytest.mark.ours
+def test_gunicorn_starts_where_the_system_refuses_more_open_files(project):
+    """gunicorn asks for no more open files than it needs, and goes on if that is refused."""
+    require_gunicorn()
+    result = project.python("-c", REFUSING)
+    assert result.code == 0, str(result)
+    asked, connections = (int(line.split()[-1]) for line in result.output.splitlines())
+    assert 2 * connections <= asked <= 10_240, f"{connections} connections, {asked} files"
 
 
 # Restarts

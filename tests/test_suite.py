@@ -84,6 +84,7 @@ def test_each_new_test_fails_on_the_step_before(before, after, on_previous_step)
 SEEN = """
 import atexit, os, signal, sys
 print(sys.argv, sys.path[:2], sys.flags.dev_mode, sys.warnoptions, os.getcwd())
+print({"pytest", "tests", "multiprocessing", "__mp_main__"} & sys.modules.keys())
 print(sorted(os.environ.items()), os.getpgrp() == os.getpid(), sys.stdin.read())
 print([signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)])
 print(sorted(os.listdir("/proc/self/fd")), __name__, file=sys.stderr)

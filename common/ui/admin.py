@@ -17,10 +17,12 @@ from flask import url_for
 from flask_admin import Admin
 from flask_admin.actions import action
 from flask_admin.contrib.sqla import ModelView
+from flask_admin.contrib.sqla.filters import BaseSQLAFilter
 from flask_admin.contrib.sqla.filters import FilterConverter
 from flask_admin.contrib.sqla.filters import FilterLike
 from flask_admin.contrib.sqla.filters import FilterNotLike
 from flask_admin.contrib.sqla.tools import get_field_with_path
+from flask_admin.model.filters import convert
 from sqlalchemy import ColumnElement
 from sqlalchemy import SQLColumnExpression
 from sqlalchemy import false
@@ -28,6 +30,8 @@ from sqlalchemy import or_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from wtforms import ValidationError
+
+from . import when
 
 # A search of more words, or a page further on, is too much for a database.
 MAX_QUERY = 1000
@@ -75,10 +79,16 @@ class NotContains(FilterNotLike):
         return query.filter(~contains(self.get_column(alias), value))
 
 
-class TextFilters(FilterConverter):
-    """The filters of Flask-Admin, with those above for texts."""
+class Filters(FilterConverter):
+    """The filters of Flask-Admin, with those above for texts, and with the zone of times."""
 
     strings = (Contains, NotContains, *FilterConverter.strings[2:])
+
+    @convert("datetime")
+    def conv_datetime(self, column: Any, name: str, **options: Any) -> list[BaseSQLAFilter]:
+        """Name the zone: the list shows times in the reader's own, and the filter compares UTC."""
+        filters: list[BaseSQLAFilter] = super().conv_datetime(column, f"{name} (UTC)", **options)
+        return filters
 
 
 class TableView(ModelView):
@@ -90,9 +100,9 @@ class TableView(ModelView):
     column_default_sort = ("id", True)
     column_type_formatters = {
         bool: lambda view, value, name: "yes" if value else "",
-        datetime: lambda view, value, name: f"{value:%Y-%m-%d %H:%M}",
+        datetime: lambda view, value, name: when(value),
     }
-    filter_converter = TextFilters()
+    filter_converter = Filters()
 
     def create_blueprint(self, admin: Admin) -> Any:
         """Check each request before a view sees it."""
@@ -145,7 +155,7 @@ class TableView(ModelView):
     def handle_view_exception(self, exc: Exception) -> bool:
         """Show what the user can mend; leave other errors, and the SQL in them, to the app."""
         if isinstance(exc, (StaleDataError, IntegrityError)):
-            exc = ValidationError("Somebody else has changed or deleted this at the same moment.")
+            exc = ValidationError("Another user has changed or deleted this at the same moment.")
         if not isinstance(exc, ValidationError):
             raise exc
         flash(str(exc), "error")

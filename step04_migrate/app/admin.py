@@ -39,7 +39,7 @@ class UserForm(NewUserForm):
 
 
 class AdminsOnly:
-    """Who gets in. Every view needs it: without it Flask-Admin lets everybody in."""
+    """Let only admins in. Every view needs this: without it Flask-Admin lets every client in."""
 
     def is_accessible(self) -> bool:
         """Tell whether the current user may open this view; called before each of its pages."""
@@ -117,7 +117,7 @@ def ensure_another_admin(user: User) -> None:
     # no_autoflush: lock before we change anything, or each would wait for the other for ever.
     with db.session.no_autoflush:
         if db.session.execute(others).rowcount == 0:
-            raise ValidationError("This is the last admin. Make somebody else an admin first.")
+            raise ValidationError("This is the last admin. Make another user an admin first.")
 
 
 def init_app(app: Flask) -> None:

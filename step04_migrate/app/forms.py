@@ -65,9 +65,7 @@ class TextForm(FlaskForm):
     """A form of text fields. FlaskForm alone would also read JSON and files, of any shape."""
 
     def __init__(self, formdata: MultiDict[str, str] | None = None, **values: Any) -> None:
-        if formdata is None and self.is_submitted():
-            formdata = request.form
-        super().__init__(formdata, **values)
+        super().__init__(request.form if self.is_submitted() else formdata, **values)
 
 
 class RegisterForm(TextForm):

@@ -13,6 +13,7 @@ from . import errors
 from . import exports
 from . import main
 from . import posts
+from . import worker
 from .extensions import celery_init_app
 from .extensions import csrf
 from .extensions import db
@@ -30,6 +31,7 @@ login_manager.init_app(app, add_context_processor=False)
 app.jinja_env.globals["current_user"] = current_user
 csrf.init_app(app)
 celery_app = celery_init_app(app)
+worker.init_app(app)
 
 app.register_blueprint(ui.bp)
 app.register_blueprint(errors.bp)

@@ -6,6 +6,7 @@ from typing import IO
 from typing import Any
 from zipfile import ZIP_DEFLATED
 from zipfile import ZipFile
+from zipfile import ZipInfo
 
 from flask import json
 from flask import render_template
@@ -16,6 +17,9 @@ from common import ui
 
 from .extensions import db
 from .models import Post
+
+# The time of all files in an archive: the same posts make the same archive.
+EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def posts_of(author_id: int) -> Iterator[Row[Any]]:
@@ -36,20 +40,29 @@ def posts_of(author_id: int) -> Iterator[Row[Any]]:
 
 def front_matter(post: Row[Any]) -> str:
     """Return title and time of a post as YAML, which static site generators read."""
-    # A JSON string is a YAML string too, whatever quotes and colons are in it.
-    return f"---\ntitle: {json.dumps(post.title)}\ndate: {post.created_at.isoformat()}Z\n---\n\n"
+    quoted = json.dumps(post.title, ensure_ascii=False)
+    # A JSON string is a YAML string too, if each character that cannot be seen is a number.
+    title = "".join(char if char.isprintable() else f"\\U{ord(char):08X}" for char in quoted)
+    return f"---\ntitle: {title}\ndate: {post.created_at.isoformat()}Z\n---\n\n"
+
+
+def add(archive: ZipFile, name: str, data: str | bytes) -> None:
+    """Add a file, always with the same time: ZIP has no years before 1980, some disks have."""
+    info = ZipInfo(name, EPOCH)
+    info.compress_type = ZIP_DEFLATED
+    archive.writestr(info, data)
 
 
 def write_archive(file: IO[bytes], author_id: int) -> Iterator[int]:
     """Write the archive into a file, and yield after each post how many are in it."""
     titles = []
-    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+    with ZipFile(file, "w") as archive:
         for count, post in enumerate(posts_of(author_id), start=1):
-            archive.writestr(f"posts/{post.id}.md", front_matter(post) + post.body + "\n")
+            add(archive, f"posts/{post.id}.md", front_matter(post) + post.body + "\n")
             page = render_template("archive/post.html", post=post)
-            archive.writestr(f"posts/{post.id}.html", page)
-            titles.append((post.id, post.title, post.created_at.date()))
+            add(archive, f"posts/{post.id}.html", page)
+            titles.append((post.id, post.title, post.created_at))
             yield count
-        archive.writestr("index.html", render_template("archive/index.html", titles=titles))
+        add(archive, "index.html", render_template("archive/index.html", titles=titles))
         for name in "pico.min.css", "highlight.css", "ui.css":
-            archive.write(Path(ui.bp.static_folder) / name, f"static/{name}")
+            add(archive, f"static/{name}", (Path(ui.bp.static_folder) / name).read_bytes())

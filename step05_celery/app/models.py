@@ -128,13 +128,15 @@ class Export(db.Model):
     ``id`` is a UUID as text, and the id of the task too. ``state`` is ``PENDING`` until the export
     ends as ``SUCCESS``, ``FAILURE`` or ``REVOKED``, and then stays. A worker may die, so there may
     be several ``attempts``, one at a time; its last heartbeat, at ``seen_at``, stored ``current``
-    of ``total`` posts. ``size`` is the archive's, in bytes. ``error`` tells people why it failed.
+    of ``total`` posts. ``sent_at`` is when the task was last sent. ``size`` is the archive's, in
+    bytes. ``error`` tells the user why it failed.
     """
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid4()))
     owner_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
     state: Mapped[str] = mapped_column(String(10), default="PENDING")
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
+    sent_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)
     attempts: Mapped[int] = mapped_column(default=0)
     seen_at: Mapped[datetime | None] = mapped_column(Timestamp)
@@ -160,3 +162,10 @@ class ExportChunk(db.Model):
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     # Not loaded with the rest of the row: an export can be deleted without reading its archive.
     data: Mapped[bytes] = mapped_column(Blob, deferred=True)
+
+
+class Queue(db.Model):
+    """The name of the queue for the tasks of this database: the only row of its table, 1."""
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(50))

@@ -19,6 +19,7 @@ from . import main
 from . import posts
 from . import security
 from . import wechat
+from . import worker
 from .checks import find_config
 from .extensions import celery_init_app
 from .extensions import csrf
@@ -44,6 +45,7 @@ def create_app(config: str | Config | type[Config] | None = None) -> Flask:
     csrf.init_app(app)
     limiter.init_app(app)
     celery_init_app(app)
+    worker.init_app(app)
 
     app.register_blueprint(ui.bp)
     app.register_blueprint(errors.bp)

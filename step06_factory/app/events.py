@@ -16,8 +16,10 @@ from .export_status import UNFINISHED
 from .export_status import export_to_dict
 from .export_status import percent
 from .extensions import db
+from .leases import take_lost
 from .models import Export
 from .tasks import export_posts
+from .tasks import resend
 
 # Seconds until we send a comment if there is no event: a client that has gone is noticed only when
 # something is sent.
@@ -70,6 +72,7 @@ def changes(export_id: str, channel: PubSub) -> Iterator[str]:
         message = channel.get_message(timeout=KEEP_ALIVE)
         if message is None:
             yield ": still here\n\n"
+            resend(take_lost(Export.id == export_id))
             status = read_status(export_id)  # a worker may have died, which nobody publishes
         else:
             sleep(EVENT_INTERVAL)

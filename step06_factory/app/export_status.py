@@ -6,16 +6,15 @@ from flask import current_app
 from flask import url_for
 
 from .leases import LEASE
+from .leases import PICKUP_TIMEOUT
+from .leases import database_time
 from .models import Export
-from .models import now
 from .tasks import REDIS_ERRORS
 from .tasks import export_posts
 
 # Celery's names. An export that has ended stays in its state.
 UNFINISHED = ("PENDING", "STARTED", "PROGRESS")
 STATES = (*UNFINISHED, "SUCCESS", "FAILURE", "REVOKED")
-# Seconds in which a worker should have begun.
-PICKUP_TIMEOUT = 5
 
 
 def export_to_dict(export: Export) -> dict[str, Any]:
@@ -49,14 +48,11 @@ def unfinished_status(export: Export) -> tuple[str, int, int, str]:
     """Return state, current, total and message; what Celery knows is newer than the row."""
     state = "PROGRESS" if export.attempts else "PENDING"
     current, total = export.current, export.total
-    silence = (now() - (export.seen_at or export.created_at)).total_seconds()
+    silence = abs((database_time() - (export.seen_at or export.created_at)).total_seconds())
     try:
-        result = export_posts.AsyncResult(export.id)
-        celery_state, info = result.state, result.info
+        info = export_posts.AsyncResult(export.id).info
     except REDIS_ERRORS:
         return state, current, total, "Waiting for the server. The export goes on."
-    if celery_state == "FAILURE" and (state == "PENDING" or silence > LEASE):
-        return "FAILURE", current, total, "Something went wrong here. Please try again."
     if state == "PENDING" and silence > PICKUP_TIMEOUT:
         command = current_app.config["WORKER_COMMAND"]
         return state, 0, 0, f"No worker has picked this up yet. This starts one: {command}"

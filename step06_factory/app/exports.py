@@ -15,6 +15,7 @@ from flask_login import login_required
 from sqlalchemy import delete
 from sqlalchemy import func
 from sqlalchemy import select
+from sqlalchemy import update
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
@@ -24,8 +25,10 @@ from .export_status import export_to_dict
 from .extensions import db
 from .models import Export
 from .models import ExportChunk
+from .models import User
 from .tasks import REDIS_ERRORS
 from .tasks import export_posts
+from .tasks import resend
 
 bp = Blueprint("exports", __name__, url_prefix="/exports")
 
@@ -35,10 +38,15 @@ MAX_UNFINISHED = 3
 
 def start_export() -> Export:
     """Start an export of the current user's posts, and return at once."""
-    query = select(func.count(Export.id)).where(Export.owner_id == current_user.id)
+    owner_id = current_user.id
+    db.session.rollback()  # MySQL shows a transaction what was there when it began
+    # This locks the user's row until the commit: of many requests at once, each counts the others.
+    db.session.execute(update(User).where(User.id == owner_id).values(id=owner_id))
+    query = select(func.count(Export.id)).where(Export.owner_id == owner_id)
     if db.session.scalar(query.where(Export.state == "PENDING")) >= MAX_UNFINISHED:
         abort(429, f"You have {MAX_UNFINISHED} unfinished exports. Please wait for one of them.")
-    export = Export(owner_id=current_user.id)
+    now = leases.database_time()
+    export = Export(owner_id=owner_id, created_at=now, sent_at=now)
     db.session.add(export)
     db.session.commit()  # first the row, then the task: the worker may be faster than we are
     try:
@@ -54,12 +62,14 @@ def start_export() -> Export:
 
 def my_exports() -> list[Export]:
     """Return the current user's exports, newest first."""
+    resend(leases.take_lost(Export.owner_id == current_user.id))
     query = select(Export).where(Export.owner_id == current_user.id)
     return list(db.session.scalars(query.order_by(Export.created_at.desc())))
 
 
 def find_my_export(export_id: str) -> Export:
     """Return one of the current user's exports, or end in a 404."""
+    resend(leases.take_lost(Export.id == export_id, Export.owner_id == current_user.id))
     export = db.session.get(Export, export_id)
     # 404 for the exports of others too: a 403 would tell that there is one.
     if export is None or export.owner_id != current_user.id:

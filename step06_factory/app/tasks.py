@@ -1,22 +1,25 @@
 """The task that the worker runs, and how it reports its progress."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from os import SEEK_END
 from tempfile import TemporaryFile
 from time import monotonic
 from typing import IO
+from typing import NoReturn
 
 from celery import Task
 from celery import shared_task
 from celery.exceptions import Ignore
+from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import func
 from sqlalchemy import insert
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
-from . import kombu_fix  # noqa: F401
 from . import leases
 from .archive import write_archive
 from .extensions import db
@@ -30,6 +33,8 @@ REPORT_INTERVAL = 0.1
 # What is raised when Redis does not answer: by redis-py, by the queue, and by Celery's results.
 REDIS_ERRORS = (RedisError, OperationalError, RuntimeError)
 
+logger = get_task_logger(__name__)
+
 
 # bind=True: the task gets itself as the first argument, to report its state.
 # acks_late: a task leaves the queue when it is done, not when it begins. If its worker dies, it
@@ -37,15 +42,26 @@ REDIS_ERRORS = (RedisError, OperationalError, RuntimeError)
 @shared_task(bind=True, acks_late=True, reject_on_worker_lost=True)
 def export_posts(self: Task, export_id: str) -> dict[str, int]:
     """Write all posts of an export's owner into its archive, once, however often this is called."""
+    try:
+        return run_attempt(self, export_id)
+    except DBAPIError as error:
+        # The row says how the export is. It cannot be written now, so the next attempt will do it.
+        db.session.rollback()
+        logger.warning("Export %s will be tried again: %s", export_id, error.orig)
+        try_later(self, export_id)
+
+
+def run_attempt(task: Task, export_id: str) -> dict[str, int]:
+    """Write the archive if this worker gets the lease, and store in the row how it ended."""
     attempt = leases.claim(export_id)
     if attempt is None:
         if db.session.scalar(select(Export.state).where(Export.id == export_id)) == "PENDING":
-            self.apply_async([export_id], task_id=export_id, countdown=leases.RETRY_DELAY)
+            try_later(task, export_id)
         raise Ignore  # leaves what Celery knows of the task as it is
     try:
         if attempt > leases.MAX_ATTEMPTS:
             raise RuntimeError(f"{leases.MAX_ATTEMPTS} attempts have died, so this is the end")
-        return make_archive(self, export_id, attempt)
+        return make_archive(task, export_id, attempt)
     except Ignore:
         raise
     except Exception as problem:
@@ -53,9 +69,28 @@ def export_posts(self: Task, export_id: str) -> dict[str, int]:
             # The worker was told to stop, and ZipFile complains of a file that is not complete.
             raise problem.__context__ from None
         db.session.rollback()
+        if isinstance(problem, DBAPIError) and attempt < leases.MAX_DATABASE_ERRORS:
+            leases.release(export_id, attempt)
+            raise
         leases.finish(export_id, "FAILURE", error="Something went wrong here. Please try again.")
         db.session.commit()
-        raise  # Celery writes the traceback into the worker's log, with the id
+        # Celery writes the traceback into the worker's log, with the id.
+        raise RuntimeError(f"attempt {attempt} has failed") from problem
+
+
+def try_later(task: Task, export_id: str) -> NoReturn:
+    """Send the task again for another attempt, and end this one."""
+    task.apply_async([export_id], task_id=export_id, countdown=leases.RETRY_DELAY)
+    raise Ignore
+
+
+def resend(export_ids: Iterable[str]) -> None:
+    """Send tasks again that Redis may have lost. It does no harm if it has not."""
+    try:
+        for export_id in export_ids:
+            export_posts.apply_async([export_id], task_id=export_id)
+    except REDIS_ERRORS as error:
+        logger.error("Redis does not answer: %s", error)
 
 
 def make_archive(task: Task, export_id: str, attempt: int) -> dict[str, int]:

@@ -29,7 +29,7 @@ bp = Blueprint("wechat", __name__, url_prefix="/auth/wechat")
 
 
 class WeChatError(Exception):
-    """The login failed; the text tells people why."""
+    """The login failed; the text tells the user why."""
 
 
 @bp.get("/login")

@@ -6,10 +6,13 @@ import time
 import pytest
 import sqlalchemy
 
+from common import stack
 from tests.support.exports import FINAL
 from tests.support.exports import Export
+from tests.support.faults import Lab
 from tests.support.faults import pool_children
 from tests.support.faults import send_signal
+from tests.support.processes import Log
 from tests.support.processes import Process
 from tests.support.processes import wait_until
 from tests.support.story import injected
@@ -150,6 +153,24 @@ def test_without_a_worker_the_message_names_the_command_to_start_one(lab):
     lab.start_worker()
     export.until_end(seconds=10)
     export.check_archive()
+
+
+@pytest.mark.ours
+def test_a_worker_waits_for_the_tables(lab, step, source):
+    """A worker that starts before `flask db upgrade` says what it waits for, and then begins."""
+    early = Lab(step, source)
+    try:
+        early.project.env["REDIS_URL"] = lab.project.env["REDIS_URL"]
+        words = stack.worker_command(step.worker).argv
+        worker = early.project.spawn(words, Log(early.project.base / "early.txt"))
+        wait_until(lambda: "waits for the database" in worker.output, "it says what it waits for")
+        assert worker.running, worker.output
+        early.project.flask("db", "upgrade")
+        wait_until(lambda: " ready." in worker.output, "it has begun")
+        assert "Traceback" not in worker.output, worker.output
+        worker.kill()
+    finally:
+        early.close()
 
 
 def test_a_failed_export_can_be_tried_again(lab):

@@ -90,12 +90,12 @@ class Crowd:
         """Watch as a browser does: it comes back a second after a stream that was cut off."""
         known = False
         while True:
-            news = [news async for news in self.stream(known)]
-            if not news:
+            statuses = [status async for status in self.stream(known)]
+            if not statuses:
                 self.refused += 1
                 return
             known = True
-            if news[-1]["state"] == "SUCCESS":
+            if statuses[-1]["state"] == "SUCCESS":
                 self.ends += 1
                 return
             self.came_back += 1
@@ -183,7 +183,7 @@ async def thousand_watch(lab: Lab, author: Author, web_worker: psutil.Process) -
 
         injected("a worker begins")
         await asyncio.to_thread(lab.start_worker)
-        await wait_for(lambda: crowd.events > 2 * WATCHERS, lambda: f"news: {crowd}", seconds=30)
+        await wait_for(lambda: crowd.events > 2 * WATCHERS, lambda: f"events: {crowd}", seconds=30)
         median = await about(url)
         assert median < ABOUT_WITHIN, f"GET /about takes {median:.0f} ms while the bars move"
         await wait_for(

@@ -229,7 +229,9 @@ def check_an_outage(server: Server, mariadb: MariaDB, status: int) -> None:
         page = person.get("/no-such-page")
         assert page.status == 404, f"{page}; no database is needed to know that"
     assert visitor.get("/about").status == 200, "/about needs no database"
-    assert "Can't connect to MySQL server" in server.web_log.news(), "the terminal does not say why"
+    assert "Can't connect to MySQL server" in server.web_log.unread(), (
+        "the terminal does not say why"
+    )
     injected("MariaDB is back")
     mariadb.start()
     assert visitor.get("/posts/").status == 200, "the web server should not need a restart"

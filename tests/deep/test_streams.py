@@ -42,10 +42,10 @@ at_gunicorn = pytest.mark.parametrize("people", [GUNICORN], ids=["gunicorn"], in
 
 @dataclass(frozen=True)
 class Event:
-    """What one line of the stream says: news of the export, or a comment (then ``news`` is "")."""
+    """One line of the stream: the status of the export, or a comment (then ``status`` is "")."""
 
     after: float
-    news: dict | str | None
+    status: dict | str
 
 
 @pytest.fixture(scope="module", params=[FLASK_RUN, GUNICORN], ids=["flask-run", "gunicorn"])
@@ -95,19 +95,19 @@ def test_the_stream_shows_an_export_from_start_to_end(lab, people):
     lab.start_worker()
     export = people[0].export()
     story = list(events(export))
-    news = [event.news for event in story if event.news]
-    seen(f"{len(news)} events, the first after {story[0].after:.2f} s, the last is {news[-1]}")
+    statuses = [event.status for event in story if event.status]
+    seen(f"{len(statuses)} events, the first after {story[0].after:.2f} s, the last {statuses[-1]}")
     assert story[0].after < 1, f"the present state came after {story[0].after:.1f} s only"
-    for answer in news:
+    for answer in statuses:
         assert set(answer) == KEYS, f"another shape than that of GET {export.path}: {answer}"
         assert answer["id"] == export.id
-    ranks = [ORDER.index(answer["state"]) for answer in news]
-    assert ranks == sorted(ranks), f"a state came back: {[answer['state'] for answer in news]}"
-    numbers = [answer["current"] for answer in news]
+    ranks = [ORDER.index(answer["state"]) for answer in statuses]
+    assert ranks == sorted(ranks), f"a state came back: {[answer['state'] for answer in statuses]}"
+    numbers = [answer["current"] for answer in statuses]
     assert numbers == sorted(numbers), f"the bar went back: {numbers}"
     assert len(set(numbers)) > 3, f"the bar hardly moved: {numbers}"
-    assert news[-1] == export.look(), "the last event is not how the export ended"
-    assert news[-1]["state"] == "SUCCESS"
+    assert statuses[-1] == export.look(), "the last event is not how the export ended"
+    assert statuses[-1]["state"] == "SUCCESS"
     gap = max(b.after - a.after for a, b in itertools.pairwise(story))
     assert gap < KEEP_ALIVE, f"nothing came for {gap:.1f} s"
     export.check_archive()
@@ -119,7 +119,7 @@ def test_the_stream_of_a_finished_export_is_its_final_state(lab, people):
     lab.start_worker()
     export = people[1].export().until_end()
     story = list(events(export))
-    assert [event.news for event in story] == [export.look()], "the end, once, was expected"
+    assert [event.status for event in story] == [export.look()], "the end, once, was expected"
     assert story[-1].after < SOON
 
 
@@ -129,10 +129,12 @@ def test_a_reconnected_stream_goes_on(lab, people):
     lab.start_worker()
     export = people[0].export()
     stream = events(export)
-    before = next(event.news for event in stream if event.news and event.news["current"] > 100)
+    before = next(
+        event.status for event in stream if event.status and event.status["current"] > 100
+    )
     injected(f"the watcher is cut off at {before['current']} posts, and comes back")
     stream.close()
-    story = [event.news for event in events(export, **{"Last-Event-ID": "1"}) if event.news]
+    story = [event.status for event in events(export, **{"Last-Event-ID": "1"}) if event.status]
     seen(f"first {story[0]['current']} posts, then {len(story) - 1} events to {story[-1]['state']}")
     assert story[0]["current"] >= before["current"], "the bar went back"
     assert story[-1]["state"] == "SUCCESS"
@@ -147,15 +149,15 @@ def test_cancelling_reaches_open_streams(lab, people, at_work):
     export = people[0].export()
     stream = events(export)
     for event in stream:
-        if event.news and (event.news["current"] or not at_work):
+        if event.status and (event.status["current"] or not at_work):
             break
-    injected(f"DELETE while it is {event.news['state']}")
+    injected(f"DELETE while it is {event.status['state']}")
     began = time.monotonic()
     export.owner.again().api("DELETE", export.path)
     rest = list(stream)
     took = time.monotonic() - began
-    seen(f"{rest[-1].news['state']} after {took:.2f} s")
-    assert rest[-1].news["state"] == "REVOKED", f"the stream ended with {rest[-1].news}"
+    seen(f"{rest[-1].status['state']} after {took:.2f} s")
+    assert rest[-1].status["state"] == "REVOKED", f"the stream ended with {rest[-1].status}"
     assert took < SOON, f"the watcher heard of it after {took:.1f} s"
 
 
@@ -170,17 +172,17 @@ def test_a_deleted_export_has_no_stream(lab, people):
 
 def test_a_waiting_stream_is_kept_alive(lab, people):
     """A stream of an export that waits is kept alive, and still sends the end."""
-    injected("no worker runs, so there is no news")
+    injected("no worker runs, so nothing happens")
     export = people[1].export()
     stream = events(export)
-    assert next(stream).news["state"] == "PENDING"
+    assert next(stream).status["state"] == "PENDING"
     for _ in range(2):
         began = time.monotonic()
-        next(event for event in stream if event.news == "")
+        next(event for event in stream if event.status == "")
         took = time.monotonic() - began
         assert took < KEEP_ALIVE, f"{took:.1f} s without a sign of life"
     lab.start_worker()
-    rest = [event.news for event in stream if event.news]
+    rest = [event.status for event in stream if event.status]
     assert rest[-1]["state"] == "SUCCESS", f"the stream ended with {rest[-1]}"
 
 
@@ -189,23 +191,23 @@ def test_streams_show_the_end_after_an_outage_of_redis(lab, people):
     lab.start_worker()
     export = people[0].export()
     stream = events(export)
-    next(event for event in stream if event.news and event.news["current"] > 100)
+    next(event for event in stream if event.status and event.status["current"] > 100)
     injected("Redis is killed while somebody watches")
     lab.redis.kill()
     last = None
     for _ in range(3):
         for event in stream:
-            last = event.news or last
+            last = event.status or last
         stream = events(export)
     seen(last)
-    assert last, "without Redis no news came"
+    assert last, "without Redis no event came"
     assert last["state"] in ("PROGRESS", "SUCCESS"), f"what the row knows was expected: {last}"
     injected("Redis is back")
     lab.start_redis()
     deadline = time.monotonic() + 30
     while last["state"] not in FINAL and time.monotonic() < deadline:
         for event in events(export):
-            last = event.news or last
+            last = event.status or last
     seen(last)
     assert last["state"] == "SUCCESS"
 

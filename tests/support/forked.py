@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 
 # Not gunicorn: gevent has to come before the modules that it changes.
 PROGRAMS = (("-m", "flask"), ("-m", "celery"))
@@ -73,7 +74,12 @@ def start(
     reader, writer = context.Pipe(duplex=False)
     order = (command[1:], cwd, dict(env), log, cheap_hashes, writer)
     process = context.Process(target=run, args=order)
-    process.start()
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")  # or each fork would import ours
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
     writer.close()
     with reader:
         reader.poll(30)  # until the fork closes its end: now it leads a process group
@@ -111,8 +117,9 @@ def run(
     tempfile.tempdir = None
     if cheap:
         make_hashes_cheap()
-    for name in [name for name in sys.modules if name.startswith(("multiprocessing", "tests"))]:
-        del sys.modules[name]  # no program has imported these when it begins
+    for name in list(sys.modules):  # what a new program has not imported
+        if name.partition(".")[0] in ("multiprocessing", "__mp_main__", "tests"):
+            del sys.modules[name]
     option, what, *arguments = words
     try:
         if option == "-m":

@@ -76,7 +76,7 @@ class Log:
             file.seek(since)
             return file.read().decode("utf-8", "replace")
 
-    def news(self) -> str:
+    def unread(self) -> str:
         """Return what was written since this was asked for the last time."""
         start, self._read = self._read, self.size
         return self.text(start)

@@ -86,10 +86,12 @@ class Server:
         self._wait_for_port(self.redis, self.redis_port, "the Redis server")
         self.project.env["REDIS_URL"] = f"redis://{stack.HOST}:{self.redis_port}/0"
 
-    def start_web(self, command: tuple[str, ...] = FLASK_RUN, **variables: str) -> None:
+    def start_web(
+        self, command: tuple[str, ...] = FLASK_RUN, *, port: int = 0, **variables: str
+    ) -> None:
         """Start `flask run`, or another ``python …`` command that serves at ``{port}``."""
         for attempt in (1, 2, 3):  # another program may take the free port before we do
-            self.port = free_port()
+            self.port = port or free_port()
             words = [word.replace("{port}", str(self.port)) for word in command]
             self.web = self.project.spawn([sys.executable, *words], self.web_log, **variables)
             try:
@@ -143,14 +145,14 @@ class Server:
                 other.web.kill()
 
     def restart(self) -> None:
-        """Stop the web process and start it again, on the same data."""
+        """Stop the web process and start it again, on the same data and at the same address."""
         self.web.kill()
-        self.start_web()
+        self.start_web(port=self.port)
 
     def forget_logs(self) -> None:
         """Take what is in the logs so far as expected."""
         for log in self._logs():
-            log.news()
+            log.unread()
 
     def _logs(self) -> list[Log]:
         return [self.web_log, *(worker.log for worker in self.workers if self.checks_workers)]
@@ -158,7 +160,7 @@ class Server:
     def check_logs(self) -> None:
         """Fail if the step wrote a traceback or a deprecation since the last check."""
         for log in self._logs():
-            text = AT_THE_END.sub("", log.news())
+            text = AT_THE_END.sub("", log.unread())
             if trouble := TROUBLE.search(text):
                 text = text[trouble.start() :]
                 last = LAST_LINE_OF_TROUBLE.search(text)

@@ -1,4 +1,4 @@
-"""Exports, and the pieces of their archives."""
+"""Exports, the pieces of their archives, and the queue of their tasks."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +23,7 @@ def upgrade():
         sa.Column("owner_id", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(10), nullable=False),
         sa.Column("created_at", timestamp, nullable=False),
+        sa.Column("sent_at", timestamp, nullable=False),
         sa.Column("finished_at", timestamp, nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("seen_at", timestamp, nullable=True),
@@ -46,8 +47,16 @@ def upgrade():
         sa.PrimaryKeyConstraint("export_id", "position", name="pk_export_chunk"),
         **options,
     )
+    op.create_table(
+        "queue",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(50), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_queue"),
+        **options,
+    )
 
 
 def downgrade():
+    op.drop_table("queue")
     op.drop_table("export_chunk")
     op.drop_table("export")
