@@ -104,6 +104,7 @@ STEPS = (
             "app/admin.py",
             "app/archive.py",
             "app/auth.py",
+            "app/clock.py",
             "app/errors.py",
             "app/export_status.py",
             "app/exports.py",

@@ -3,6 +3,7 @@
 import re
 import socket
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.browser import new_name
+from tests.support.processes import Log
 from tests.support.processes import wait_until
 from tests.support.server import Server
 from tests.support.server import running
@@ -354,3 +356,110 @@ def test_a_changed_host_header_gets_into_no_link(own_server, tmp_path):
             assert ada
     finally:
         smtp.stop()
+
+
+# An export that is ready
+
+
+def export_with_mail(person: Person):
+    return person.submit("/exports/", mail="on")
+
+
+def test_a_mail_says_that_an_export_is_ready(ada, smtp):
+    """Who asked for it gets a mail with a link when the export is ready."""
+    ada.write()
+    count = len(smtp.mails)
+    export_with_mail(ada)
+    mail = smtp.next(count + 1)
+    assert mail["To"] == ada.email
+    assert link_in(mail) == "/exports/"
+    states = [export["state"] for export in ada.get("/api/exports").json()]
+    assert states == ["SUCCESS"]
+
+
+def test_only_who_asks_for_it_gets_a_mail(ada, smtp):
+    """Without the tick there is no mail, and without an address there is no tick."""
+    count = len(smtp.mails)
+    ada.submit("/exports/")
+    finished(ada)
+    ada.submit("/auth/account", email="", password=ada.password)
+    assert "mail" not in {field.get("name") for field in ada.get("/exports/").fields}
+    time.sleep(1)  # a mail is sent as soon as the export has ended
+    assert len(smtp.mails) == count
+
+
+def finished(person: Person, count: int = 1) -> list[str]:
+    def states() -> list[str]:
+        return [export["state"] for export in person.get("/api/exports").json()]
+
+    wait_until(lambda: len(states()) == count and not {"PENDING", "PROGRESS"} & set(states()), "it")
+    return states()
+
+
+def test_a_mail_that_fails_does_not_make_the_export_fail(site, ada, smtp):
+    """An export is finished even if its mail cannot be sent."""
+    smtp.replies = ["554 5.0.0 Never"]
+    export_with_mail(ada)
+    assert finished(ada) == ["SUCCESS"]
+    wait_until(lambda: "5.0.0 Never" in site.workers[0].output, "the refusal in the worker's log")
+    site.forget_logs()
+
+
+# By the clock
+
+# Runs the task in the step's folder, as a worker does.
+REVOKE = """
+from flask.cli import ScriptInfo
+app = ScriptInfo().load_app()
+from app.clock import revoke_abandoned_exports
+with app.app_context():
+    revoke_abandoned_exports()
+"""
+LONG_AGO = "created_at = '2020-01-01', sent_at = '2100-01-01'"
+
+
+@pytest.mark.ours
+@pytest.mark.slow
+def test_old_exports_are_deleted_by_the_clock(idle_server):
+    """Exports of more than 30 days ago are deleted; two beats at once do no harm."""
+    project = idle_server.project
+    config = project.folder / "config.py"
+    config.write_text(config.read_text().replace('"schedule": 3600', '"schedule": 1'))
+    idle_server.start().start_worker()
+    with join(idle_server) as ada:
+        for _ in range(2):
+            ada.api("POST", "/api/exports")
+        finished(ada, 2)
+        new, old = (export["id"] for export in ada.get("/api/exports").json())
+        project.change(f"UPDATE export SET finished_at = '2020-01-01' WHERE id = '{old}'")
+        words = ["-m", "celery", "-A", idle_server.step.worker, "beat", "--loglevel", "INFO"]
+        beats = [
+            project.spawn(
+                [sys.executable, *words, "--schedule", f"beat{number}"],
+                Log(project.base / f"beat{number}.txt"),
+            )
+            for number in range(2)
+        ]
+        try:
+            wait_until(lambda: all("Sending due task" in beat.output for beat in beats), "both")
+            wait_until(lambda: len(ada.get("/api/exports").json()) == 1, "the end of the old one")
+        finally:
+            for beat in beats:
+                beat.kill()
+        assert not project.rows("SELECT 1 FROM export_chunk WHERE export_id = :id", id=old)
+        assert ada.get(f"/api/exports/{new}/archive").status == 200, "the new one is gone too"
+
+
+@pytest.mark.ours
+def test_an_export_that_no_worker_takes_is_revoked(own_server):
+    """An export that waits for a worker for a day is revoked, and says why."""
+    with join(own_server) as ada:
+        for _ in range(2):
+            ada.api("POST", "/api/exports")
+        new, old = (export["id"] for export in ada.get("/api/exports").json())
+        own_server.project.change(f"UPDATE export SET {LONG_AGO} WHERE id = '{old}'")
+        assert own_server.project.python("-c", REVOKE).code == 0
+        states = {export["id"]: export for export in ada.get("/api/exports").json()}
+        assert states[old]["state"] == "REVOKED"
+        assert "worker" in states[old]["message"]
+        assert states[new]["state"] == "PENDING"

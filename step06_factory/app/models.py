@@ -132,6 +132,7 @@ class Export(db.Model):
     be several ``attempts``, one at a time; its last heartbeat, at ``seen_at``, stored ``current``
     of ``total`` posts. ``sent_at`` is when the task was last sent. ``size`` is the archive's, in
     bytes. ``error`` tells the user why it failed.
+    ``mail_link`` is the address in the mail that says it is ready; None if no mail is wanted.
     """
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid4()))
@@ -146,6 +147,7 @@ class Export(db.Model):
     total: Mapped[int] = mapped_column(default=0)
     size: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(String(200))
+    mail_link: Mapped[str | None] = mapped_column(String(500))
 
     owner: Mapped[User] = relationship(back_populates="exports")
     chunks: Mapped[list["ExportChunk"]] = relationship(cascade="all, delete-orphan")

@@ -38,7 +38,7 @@ class MailServer:
                     success=(data.login.decode(), data.password.decode()) == login
                 ),
                 "auth_required": True,
-                "auth_require_tls": True,
+                "auth_require_tls": tls != "smtps",  # aiosmtpd does not see that all of it is TLS
             }
         if tls == "starttls":
             options |= {"tls_context": context, "require_starttls": True}
