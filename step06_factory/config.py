@@ -126,8 +126,8 @@ class Config:
     OPENAPI_URL_PREFIX = "/api"
     OPENAPI_SWAGGER_UI_PATH = "/docs/"
     OPENAPI_SWAGGER_UI_URL = "/api/docs/files/"
-    # New accounts from one address.
-    REGISTRATION_LIMIT = "100 per minute"
+    # New accounts from one address. Tests register many.
+    REGISTRATION_LIMIT = "1000 per minute"
     # What is limited is counted in Redis, for all processes. Without Redis, each counts by itself.
     RATELIMIT_STORAGE_URI = REDIS_URL
     RATELIMIT_STORAGE_OPTIONS = {"socket_connect_timeout": 1, "socket_timeout": 1}

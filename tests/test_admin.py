@@ -220,6 +220,7 @@ def found(boss: Person, table: str, column: str, text: str) -> list[list[str]]:
 @pytest.mark.one_step
 @pytest.mark.parametrize(("stored", "typed"), hostile.SAME_TEXTS.values(), ids=hostile.SAME_TEXTS)
 def test_the_search_finds_capital_and_small_letters(boss, person, stored, typed):
+    """The search finds capital and small letters alike."""
     unique = new_name("")
     title = f"{stored}{unique}"
     person.write(title)
@@ -230,6 +231,7 @@ def test_the_search_finds_capital_and_small_letters(boss, person, stored, typed)
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_the_search_finds_a_name_in_another_spelling(boss):
+    """The search finds a username in any spelling that is the same name."""
     ada = Person(boss.server)
     name = f"Ärger{new_name('')}"
     ada.register(name, PASSWORD)
@@ -243,6 +245,7 @@ def test_the_search_finds_a_name_in_another_spelling(boss):
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_what_is_searched_for_is_a_text_and_no_pattern(boss, person):
+    """The search looks for the text as it was typed, not for a pattern."""
     unique = new_name("")
     titles = {char: f"{unique}{char}z" for char in hostile.PATTERN_CHARACTERS}
     for title in titles.values():
@@ -470,6 +473,7 @@ def test_several_rows_are_deleted_together_or_not_at_all(boss, join, server):
 
 @pytest.mark.ours
 def test_all_admins_at_once_can_not_be_deleted(boss, server):
+    """All admins together cannot be deleted, and none of them is."""
     ada = new_user(boss, is_admin=True)
     numbers = [row_of(server, name)["id"] for name in (ada.username, boss.username)]
     send(boss, "POST", "/admin/user/action/", action="delete", rowid=numbers)

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psutil
 import pytest
 
 from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.browser import new_name
 from tests.support.chromium import Chromium
+from tests.support.processes import wait_until
 from tests.support.server import Server
 
 pytestmark = [
@@ -333,6 +335,102 @@ def test_without_events_the_page_polls(events, tab, author):
     assert f"/api/exports/{identity}" in tab.paths
     tab.forget_console()  # it says that something was blocked
     assert len(values) >= 3, f"the bar was seen at {values}: that is not moving"
+
+
+def open_streams(server: Server) -> int:
+    """Return how many connections the server holds: `flask run` closes all but the streams."""
+    connections = psutil.Process(server.web.pid).net_connections("tcp")
+    established = [c for c in connections if c.status == psutil.CONN_ESTABLISHED]
+    return sum(c.laddr.port == server.port for c in established)
+
+
+STATES = "[...document.querySelectorAll('article[data-url]')].map(a => a.dataset.state)"
+
+
+@pytest.fixture
+def tabs(chromium: Chromium, own_server: Server) -> Iterator[tuple[Chromium, Person, list[str]]]:
+    """Two tabs with the same three exports, which wait for a worker. The second one is seen."""
+    person = Person(own_server).join()
+    person.write()
+    for _ in range(3):
+        assert person.api("POST", "/api/exports").status == 202
+    tab = chromium.reset(person)
+    tab.cdp("Emulation.setFocusEmulationEnabled", enabled=False)  # it hides that a tab is hidden
+    tab.open("/exports/")
+    names = [tab.tab.current_window_handle]
+    tab.tab.switch_to.new_window("tab")
+    tab.open("/exports/")
+    names.append(tab.tab.current_window_handle)
+    yield tab, person, names
+    tab.check_logs()
+    tab.tab.switch_to.window(names[1])
+    tab.tab.close()
+    tab.tab.switch_to.window(names[0])
+    tab.open_nothing()
+
+
+@pytest.mark.since(6)
+def test_two_tabs_with_three_exports_use_one_stream(tabs, own_server):
+    """A page has one stream for all its exports, and a hidden one has none."""
+    tab, person, (first, second) = tabs
+    for name in (second, first, second):
+        tab.tab.switch_to.window(name)
+        assert tab.js(STATES) == ["PENDING"] * 3
+        time.sleep(2)  # so that a stream too many would be there
+        wait_until(lambda: open_streams(own_server) == 1, "the two tabs have one stream in all")
+    tab.open("/about")
+    wait_until(lambda: open_streams(own_server) == 0, "a hidden tab has no stream")
+    own_server.start_worker()
+    wait_until(
+        lambda: {export["state"] for export in person.get("/api/exports").json()} == {"SUCCESS"},
+        "the worker has done all three exports",
+        seconds=40,
+    )
+    tab.tab.switch_to.window(first)
+    tab.wait(f"{STATES}.every(state => state === 'SUCCESS')", "the tab catches up when it is seen")
+    links = tab.js("[...document.querySelectorAll('.archive')].map(link => link.hidden)")
+    assert links == [False] * 3, "each finished export has its link"
+
+
+@pytest.mark.since(6)
+def test_an_export_that_was_deleted_leaves_a_tab_that_was_hidden(tabs, own_server):
+    """A tab that is shown again drops the exports that were deleted meanwhile."""
+    tab, person, (first, _) = tabs
+    newest, *_ = person.get("/api/exports").json()
+    for _ in range(2):
+        person.api("DELETE", f"/api/exports/{newest['id']}")
+    tab.tab.switch_to.window(first)
+    tab.wait(f"{STATES}.length === 2", "two of three exports are left on the page")
+    assert newest["id"] not in tab.js("document.body.innerHTML")
+
+
+@pytest.mark.since(6)
+def test_the_page_says_so_when_its_session_has_ended(tabs, own_server):
+    """After a logout everywhere, an open page of exports does not wait for ever."""
+    tab, person, _ = tabs
+    person.submit("/auth/account", to="/auth/logout-everywhere")
+    text = "[...document.querySelectorAll('article .text')].map(p => p.innerText)"
+    tab.wait(f"{text}.every(text => text.includes('log in'))", f"each export says “log in”: {text}")
+    assert open_streams(own_server) == 0
+    tab.forget_console()  # Chromium reports the 401
+
+
+@pytest.mark.since(6)
+def test_a_page_whose_stream_is_refused_polls(tabs, own_server):
+    """A page that gets no stream, since its user has too many, polls."""
+    tab, person, (first, _) = tabs
+    streams = [
+        person.http.get(f"{own_server.url}/api/exports/events", stream=True) for _ in range(30)
+    ]
+    assert streams[-1].status_code == 429
+    tab.tab.switch_to.window(first)
+    own_server.start_worker()
+    tab.wait(f"{STATES}.every(state => state === 'SUCCESS')", "all exports reach their end", 40)
+    asked = {f"/api/exports/{export['id']}" for export in person.get("/api/exports").json()}
+    assert asked <= set(tab.paths), f"the page asked for {tab.paths}"
+    tab.forget_console()  # Chromium reports the 429
+    for stream in streams:
+        stream.close()
 
 
 # Log in with WeChat

@@ -150,7 +150,7 @@ def test_a_lock_is_not_taken_for_old_tables(own_server):
         if step.migrates:
             assert page.status == 503, f"{page} while another program holds a lock"
             assert "another program" in page.words.lower(), f"{page}"
-    log = own_server.web_log.news()
+    log = own_server.web_log.unread()
     for word in (secret, "scrypt:"):
         assert word not in log, f"the log holds {word!r}, which only the database should have"
     assert person.submit_on(form, title="Afterwards", body="b").heading == "Afterwards"

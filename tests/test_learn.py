@@ -457,6 +457,7 @@ def test_run_ends_when_nobody_reads_its_output(copy):
 @posix
 @pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
 def test_run_has_colours_on_a_terminal_unless_they_are_not_wanted(copy, variables):
+    """`run` uses colors on a terminal, unless NO_COLOR or TERM says otherwise."""
     ours, theirs = os.openpty()
     learn = subprocess.Popen(
         copy.command("run", "1", "--port", stack.free_port()),
@@ -627,6 +628,7 @@ def test_run_says_if_the_redis_elsewhere_does_not_answer(copy, url, answer):
 @posix
 @pytest.mark.parametrize("redis_port", [("--requirepass", "right")], indirect=True)
 def test_run_uses_no_redis_that_refuses(copy, redis_port, monkeypatch, tmp_path):
+    """`run` says if the Redis at REDIS_URL refuses its login."""
     for login in ("", ":wrong@"):
         url = f"redis://{login}127.0.0.1:{redis_port}/0"
         code, _, err = copy.learn("run", "5", "--port", stack.free_port(), REDIS_URL=url)
@@ -989,6 +991,7 @@ def test_venv_made_by_hand_is_kept_and_filled(installers):
 
 @posix
 def test_venv_made_by_hand_in_another_folder_is_set_up_anew(installers):
+    """A .venv that was moved here from another folder is made anew."""
     make_empty_venv()
     bootstrap.VENV.rename(bootstrap.VENV.with_name("elsewhere"))
     elsewhere, bootstrap_venv = bootstrap.VENV.with_name("elsewhere"), bootstrap.VENV

@@ -13,8 +13,8 @@ import kombu
 from celery.signals import celeryd_init
 from flask.cli import ScriptInfo
 
-ScriptInfo().load_app()
-celeryd_init.send(sender="worker", instance=None, conf=None)
+app = ScriptInfo().load_app()
+celeryd_init.send(sender="worker", instance=None, conf=app.extensions["celery"].conf)
 channel = kombu.Connection(os.environ["REDIS_URL"]).channel()
 channel.close()
 try:

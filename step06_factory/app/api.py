@@ -21,7 +21,7 @@ from . import openapi
 from .errors import show_error
 from .events import EVENT
 from .events import event
-from .events import watch
+from .events import open_stream
 from .export_status import STATES
 from .export_status import export_to_dict
 from .exports import find_my_export
@@ -142,15 +142,17 @@ def get_archive(export_id: UUID) -> Response:
     )
 
 
+@bp.get("/exports/events")
+@bp.response(200, EVENT, content_type="text/event-stream", example=event(openapi.EXPORT))
+@documented(429)
+def list_events() -> Response:
+    """Follow all my exports until they have ended: each event is the JSON of one of them."""
+    return open_stream()
+
+
 @bp.get("/exports/<uuid:export_id>/events")
 @bp.response(200, EVENT, content_type="text/event-stream", example=event(openapi.EXPORT))
-@documented(404)
+@documented(404, 429)
 def get_events(export_id: UUID) -> Response:
     """Follow an export: each event is the same JSON, the last one is its end."""
-    export = find_my_export(str(export_id))
-    return flask.Response(
-        flask.stream_with_context(watch(export.id)),
-        mimetype="text/event-stream",
-        # nginx would collect the events and send them in one piece at the end.
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    return open_stream(find_my_export(str(export_id)).id)

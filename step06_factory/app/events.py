@@ -1,16 +1,23 @@
-"""The status of an export as a stream of server-sent events."""
+"""The status of exports as a stream of server-sent events."""
 
 from collections.abc import Iterator
 from contextlib import closing
+from time import monotonic
 from time import sleep
 from typing import Any
 
+from flask import Response
+from flask import abort
 from flask import current_app
 from flask import json
+from flask import stream_with_context
+from flask_login import current_user
 from redis import Redis
 from redis.client import PubSub
 from redis.exceptions import RedisError
-from sqlalchemy.exc import TimeoutError
+from sqlalchemy import and_
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from .export_status import UNFINISHED
 from .export_status import export_to_dict
@@ -18,11 +25,15 @@ from .export_status import percent
 from .extensions import db
 from .leases import take_lost
 from .models import Export
+from .models import User
 from .tasks import export_posts
 from .tasks import resend
 
-# Seconds until we send a comment if there is no event: a client that has gone is noticed only when
-# something is sent.
+# Streams that a user may have open at a time, in each process. A page needs one, and that of a page
+# which was closed is noticed seconds later.
+MAX_STREAMS = 10
+# Seconds until we look at the database again, and send a comment: a client that has gone is noticed
+# only when something is sent.
 KEEP_ALIVE = 3
 # Seconds between two events: a bar needs no more.
 EVENT_INTERVAL = 0.25
@@ -32,19 +43,60 @@ EVENT = {
     "type": "object",
     "required": ["data"],
     "properties": {
+        "event": {
+            "type": "string",
+            "enum": ["message", "ids"],
+            "description": "A message is an export. First, and whenever an export was started or "
+            "deleted, come the ids of all.",
+        },
         "data": {
             "type": "string",
-            "description": "An export as JSON, or null if it was deleted.",
             "contentMediaType": "application/json",
-            "contentSchema": {"anyOf": [{"$ref": "#/components/schemas/Export"}, {"type": "null"}]},
+            "contentSchema": {
+                "anyOf": [
+                    {"$ref": "#/components/schemas/Export"},
+                    {"type": "array", "items": {"type": "string", "format": "uuid"}},
+                ]
+            },
         },
         "retry": {"type": "integer", "description": "Milliseconds until a browser tries again."},
     },
 }
 
+Statuses = dict[str, dict[str, Any]]
 
-def watch(export_id: str) -> Iterator[str]:
-    """Yield the status of an export as an event, then each change, until it has ended."""
+
+def open_stream(export_id: str | None = None) -> Response:
+    """Stream one of the current user's exports, or all. End in a 429 if too many are open."""
+    # Counted in each process by itself: what streams use up is what a process has. And when a
+    # process dies, no count is left over.
+    users = current_app.extensions.setdefault("streams", [])
+    user_id = current_user.id
+    users.append(user_id)  # count, then check: of many requests at once, not one too many gets in
+    if users.count(user_id) > MAX_STREAMS:
+        users.remove(user_id)
+        abort(429, f"You have {MAX_STREAMS} open streams. Please close one of them.")
+    response = Response(
+        stream_with_context(watch(current_user.get_id(), export_id)),
+        mimetype="text/event-stream",
+        # nginx would collect the events and send them in one piece at the end.
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+    response.call_on_close(lambda: users.remove(user_id))
+    return response
+
+
+def watch(session_id: str, export_id: str | None) -> Iterator[str]:
+    """Yield the status of each export as an event, then each change, until all have ended."""
+    try:
+        yield from listen(session_id, export_id)
+    except SQLAlchemyError as error:
+        # It is locked or away, or has no free connection: the browser comes back in a second.
+        current_app.logger.error("The database does not answer: %s", error)
+
+
+def listen(session_id: str, export_id: str | None) -> Iterator[str]:
+    """Yield the events with a connection to Redis; without one, what the rows have."""
     url = current_app.config["REDIS_URL"]
     # Longer than elsewhere: no page waits for this, and a thousand clients may come at once.
     options = {"socket_connect_timeout": 5, "socket_timeout": 5}
@@ -53,35 +105,64 @@ def watch(export_id: str) -> Iterator[str]:
             closing(Redis.from_url(url, **options)) as redis,
             redis.pubsub(ignore_subscribe_messages=True) as channel,
         ):
-            # First subscribe, then look: no change in between is missed.
-            channel.subscribe(export_posts.backend.get_key_for_task(export_id))
-            channel.get_message(timeout=1)  # the confirmation
-            yield from changes(export_id, channel)
+            yield from changes(session_id, export_id, channel)
     except RedisError:
-        # The browser connects again by itself. Until Redis is back it gets what the row has.
-        yield event(read_status(export_id))
-    except TimeoutError:
-        return  # no database connection is free: the browser comes back in a second
+        # The browser connects again by itself.
+        for status in (read_statuses(session_id, export_id, {}) or {}).values():
+            yield event(status)
 
 
-def changes(export_id: str, channel: PubSub) -> Iterator[str]:
-    """Yield an event now, and whenever Celery publishes a new state of the task."""
-    status = read_status(export_id)
-    yield event(status)
-    while status and status["state"] in UNFINISHED and not is_stopping():
-        message = channel.get_message(timeout=KEEP_ALIVE)
+def changes(session_id: str, export_id: str | None, channel: PubSub) -> Iterator[str]:
+    """Yield an event for each export now, and for each that has another status later."""
+    statuses: Statuses = {}
+    subscribed: set[str] = set()
+    while not is_stopping():
+        found = read_statuses(session_id, export_id, statuses)
+        if found is None:
+            return
+        unfinished = {id for id, status in found.items() if status["state"] in UNFINISHED}
+        if new := unfinished - subscribed:
+            # First subscribe, then look again: no change in between is missed.
+            subscribe(channel, new)
+            subscribed |= new
+            continue
+        if found.keys() != statuses.keys() or not found:
+            yield event(list(found), "ids")
+        for id, status in found.items():
+            if status != statuses.get(id):
+                yield event(status)
+        if not unfinished:
+            return
+        statuses = found
+        yield from progress(statuses, channel)
+
+
+def subscribe(channel: PubSub, export_ids: set[str]) -> None:
+    """Subscribe to what Celery publishes of these exports, and wait until Redis has confirmed."""
+    channel.subscribe(*map(export_posts.backend.get_key_for_task, export_ids))
+    for _ in export_ids:
+        channel.get_message(timeout=1)
+
+
+def progress(statuses: Statuses, channel: PubSub) -> Iterator[str]:
+    """Yield an event for each progress report, until it is time to look at the database again."""
+    end = monotonic() + KEEP_ALIVE
+    while (seconds := end - monotonic()) > 0:
+        message = channel.get_message(timeout=seconds)
         if message is None:
-            yield ": still here\n\n"
-            resend(take_lost(Export.id == export_id))
-            status = read_status(export_id)  # a worker may have died, which nobody publishes
-        else:
-            sleep(EVENT_INTERVAL)
-            messages = [message]
-            while message := channel.get_message():
-                messages.append(message)
-            reports = [json.loads(message["data"]) for message in messages]
-            status = add_progress(status, reports) or read_status(export_id)
-        yield event(status)
+            continue
+        sleep(EVENT_INTERVAL)
+        messages = [message]
+        while message := channel.get_message():
+            messages.append(message)
+        reports = [json.loads(message["data"]) for message in messages]
+        if any(report["status"] != "PROGRESS" for report in reports):
+            return
+        for id, report in {report["task_id"]: report for report in reports}.items():
+            if id in statuses and statuses[id]["state"] in UNFINISHED:
+                statuses[id] = add_progress(statuses[id], report["result"])
+                yield event(statuses[id])
+    yield ": still here\n\n"
 
 
 def is_stopping() -> bool:
@@ -90,19 +171,29 @@ def is_stopping() -> bool:
     return worker is not None and not worker.alive
 
 
-def read_status(export_id: str) -> dict[str, Any] | None:
-    """Return the status of an export from the database, None if it was deleted."""
-    export = db.session.get(Export, export_id, populate_existing=True)
-    status = export_to_dict(export) if export else None
+def read_statuses(session_id: str, export_id: str | None, known: Statuses) -> Statuses | None:
+    """Return the status of each export by id, or None if the session has ended."""
+    mine = [Export.owner_id == User.id]
+    if export_id:
+        mine.append(Export.id == export_id)
+    # An outer join: there is a row for a user without exports, and none for a session that has
+    # ended, since the user is logged out everywhere, has another password, or is deleted.
+    query = select(Export.id, Export.state).select_from(User).outerjoin(Export, and_(*mine))
+    rows = db.session.execute(query.where(User.session_id == session_id)).all()
+    states = {id: state for id, state in rows if id}
+    if pending := [id for id, state in states.items() if state == "PENDING"]:
+        resend(take_lost(Export.id.in_(pending)))
+    # An export that has ended stays as it is: of many, only a few have to be read again.
+    same = {id: s for id, s in known.items() if states.get(id) == s["state"] != "PENDING"}
+    changed = select(Export).where(Export.id.in_(states.keys() - same.keys()))
+    found = same | {export.id: export_to_dict(export) for export in db.session.scalars(changed)}
     db.session.rollback()  # a stream must not keep a connection to the database
-    return status
+    return found if rows else None
 
 
-def add_progress(status: dict[str, Any], reports: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the status with the last progress report, None if another report is among them."""
-    if any(report["status"] != "PROGRESS" for report in reports):
-        return None
-    current, total = reports[-1]["result"]["current"], reports[-1]["result"]["total"]
+def add_progress(status: dict[str, Any], result: dict[str, int]) -> dict[str, Any]:
+    """Return the status with what a progress report says."""
+    current, total = result["current"], result["total"]
     return status | {
         "state": "PROGRESS",
         "current": current,
@@ -112,6 +203,7 @@ def add_progress(status: dict[str, Any], reports: list[dict[str, Any]]) -> dict[
     }
 
 
-def event(status: dict[str, Any] | None) -> str:
-    """Return one event: a line of data and an empty line. retry is in milliseconds."""
-    return f"retry: 1000\ndata: {json.dumps(status)}\n\n"
+def event(data: object, name: str = "message") -> str:
+    """Return one event: lines, and an empty one at the end. retry is in milliseconds."""
+    kind = "" if name == "message" else f"event: {name}\n"
+    return f"retry: 1000\n{kind}data: {json.dumps(data)}\n\n"

@@ -44,13 +44,11 @@ def limit_logins(view: View) -> View:
 
 def limit_registrations(view: View) -> View:
     """Limit the new accounts from one address."""
-    text = "Too many new accounts from your network."
-    return limit_posts(registration_limit, key_func=client_address, error_message=text)(view)
-
-
-def registration_limit() -> str:
-    """Return the limit of the current settings."""
-    return current_app.config["REGISTRATION_LIMIT"]
+    return limit_posts(
+        lambda: current_app.config["REGISTRATION_LIMIT"],
+        key_func=client_address,
+        error_message="Too many new accounts from your network.",
+    )(view)
 
 
 def refund() -> None:

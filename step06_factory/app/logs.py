@@ -42,15 +42,10 @@ def init_app(app: Flask) -> None:
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     # `flask run` logs each request too, with less in it: keep only its other lines.
     werkzeug = logging.getLogger("werkzeug")
-    werkzeug.addFilter(is_not_a_request)
+    werkzeug.addFilter(lambda record: " HTTP/1." not in record.getMessage())
     werkzeug.propagate = False
     app.before_request(set_request_id)
     app.after_request(log_request)
-
-
-def is_not_a_request(record: logging.LogRecord) -> bool:
-    """Tell whether this record of `flask run` is about something else than a request."""
-    return " HTTP/1." not in record.getMessage()
 
 
 def set_request_id() -> None:

@@ -34,7 +34,7 @@ ERRORS = {
     404: "There is no such export, or it is another user's.",
     409: "There is no archive, or not yet.",
     413: "The body is too large. None is needed.",
-    429: "The user has too many unfinished exports.",
+    429: "Too many at a time for one user: the message says how many may be.",
     500: "The server made a mistake.",
     503: "Database or Redis do not answer.",
 }

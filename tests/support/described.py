@@ -85,6 +85,6 @@ class Run:
 
 def login(person: Person) -> list[dict[str, str]]:
     """Return the headers that a program sends for this person."""
-    cookie = f"session={person.http.cookies['session']}"
+    cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.http.cookies)
     token = person.get("/").csrf_token
     return [{"name": "Cookie", "value": cookie}, {"name": "X-CSRFToken", "value": token}]

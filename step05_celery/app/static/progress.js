@@ -27,8 +27,8 @@ function show(article, status) {
   }
 }
 
-function showWaiting(article) {
-  article.querySelector(".text").textContent = WAITING;
+function showText(article, text) {
+  article.querySelector(".text").textContent = text;
 }
 
 // Ask until the export has ended.
@@ -38,10 +38,10 @@ async function poll(article) {
     try {
       const response = await fetch(article.dataset.url);
       if (response.ok) show(article, await response.json());
-      else if (response.status < 500) return; // deleted in another window, or logged out
-      else showWaiting(article);
+      else if (response.status >= 500) showText(article, WAITING);
+      else return showText(article, (await response.json()).message); // deleted, or logged out
     } catch {
-      showWaiting(article); // it may answer the next time
+      showText(article, WAITING); // it may answer the next time
     }
   }
 }

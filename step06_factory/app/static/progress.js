@@ -27,8 +27,8 @@ function show(article, status) {
   }
 }
 
-function showWaiting(article) {
-  article.querySelector(".text").textContent = WAITING;
+function showText(article, text) {
+  article.querySelector(".text").textContent = text;
 }
 
 // Ask until the export has ended.
@@ -38,27 +38,46 @@ async function poll(article) {
     try {
       const response = await fetch(article.dataset.url);
       if (response.ok) show(article, await response.json());
-      else if (response.status < 500) return; // deleted in another window, or logged out
-      else showWaiting(article);
+      else if (response.status >= 500) showText(article, WAITING);
+      else return showText(article, (await response.json()).message); // deleted, or logged out
     } catch {
-      showWaiting(article); // it may answer the next time
+      showText(article, WAITING); // it may answer the next time
     }
   }
 }
 
-// Follow the stream of the server; ask again and again where there is none.
-function watch(article) {
-  if (FINAL.includes(article.dataset.state)) return;
-  const source = new EventSource(`${article.dataset.url}/events`);
+// Return the articles of exports that have not ended.
+function unfinished() {
+  const articles = [...document.querySelectorAll("article[data-url]")];
+  return articles.filter((article) => !FINAL.includes(article.dataset.state));
+}
+
+let source;
+
+// Follow the stream of the server, one for all exports; ask again and again where there is none.
+function watch() {
+  source?.close();
+  // A browser has few connections to one site: only pages that somebody sees take one.
+  if (document.hidden || unfinished().length === 0) return;
+  source = new EventSource(unfinished()[0].dataset.url.replace(/[^/]+$/, "events"));
   source.onmessage = (event) => {
     const status = JSON.parse(event.data);
-    if (status) show(article, status);
-    if (!status || FINAL.includes(status.state)) source.close();
+    const article = unfinished().find(({ dataset }) => dataset.url.endsWith(status.id));
+    if (article) show(article, status);
+    if (unfinished().length === 0) source.close();
   };
+  source.addEventListener("ids", (event) => {
+    const isDeleted = ({ dataset }) => !event.data.includes(dataset.url.split("/").at(-1));
+    unfinished().filter(isDeleted).forEach((article) => article.remove());
+    if (unfinished().length === 0) source.close();
+  });
   source.onerror = () => {
-    showWaiting(article); // the browser connects again by itself ...
-    if (source.readyState === EventSource.CLOSED) poll(article); // ... unless it was refused
+    unfinished().forEach((article) => showText(article, WAITING)); // the browser connects again by itself ...
+    if (source.readyState !== EventSource.CLOSED) return;
+    document.removeEventListener("visibilitychange", watch);
+    unfinished().forEach(poll); // ... unless it was refused
   };
 }
 
-document.querySelectorAll("article[data-url]").forEach(watch);
+document.addEventListener("visibilitychange", watch);
+watch();
