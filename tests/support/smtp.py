@@ -70,7 +70,10 @@ class MailServer:
     def stop(self) -> None:
         self._controller.stop(no_assert=True)
 
-    def next(self, count: int = 1, *, seconds: float = 20) -> EmailMessage:
-        """Wait until so many mails have come; return the last one."""
-        wait_until(lambda: len(self.mails) >= count, f"mail number {count}", seconds=seconds)
-        return self.mails[-1]
+    def next(self, to: str, count: int, *, seconds: float = 20) -> EmailMessage:
+        """Wait for a mail to this address, after the first ``count`` mails to anybody."""
+        return wait_until(
+            lambda: next((mail for mail in self.mails[count:] if mail["To"] == to), None),
+            f"a mail to {to}",
+            seconds=seconds,
+        )
