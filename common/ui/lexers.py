@@ -35,13 +35,12 @@ from pygments.token import Operator
 from pygments.token import Punctuation
 from pygments.token import String
 from pygments.token import Text
-from pygments.token import Whitespace
 
 Match = re.Match[str]
 TokenType = Any  # Pygments has no types
 Rules = dict[str, list[Any]]
 
-SPACE = (r"\s+", Whitespace)
+SPACE = (r"\s+", Text)
 NUMBER = (r"\d[\w.]*", Number)
 OTHER = (r"[^\w\s]", Punctuation)
 HASH_COMMENT = (r"(?<!\S)#.*", Comment.Single)
@@ -75,8 +74,8 @@ class Python(RegexLexer):  # type: ignore[misc]
             (r'[rRbBuUfFtT]{0,2}"(?:[^"\\\n]|\\[\s\S])*"?', String),
             (r"[rRbBuUfFtT]{0,2}'(?:[^'\\\n]|\\[\s\S])*'?", String),
             (r"@[\w.]+", Name.Decorator),
-            (r"(def)([ \t]+)(\w+)", bygroups(Keyword, Whitespace, Name.Function)),
-            (r"(class)([ \t]+)(\w+)", bygroups(Keyword, Whitespace, Name.Class)),
+            (r"(def)([ \t]+)(\w+)", bygroups(Keyword, Text, Name.Function)),
+            (r"(class)([ \t]+)(\w+)", bygroups(Keyword, Text, Name.Class)),
             NUMBER,
             words(
                 {
@@ -99,8 +98,8 @@ class PythonConsole(Python):
         "root": [
             (r"^(?:>>>|\.\.\.)(?=\s)", Generic.Prompt),
             (r"^(?!>>>\s|\.\.\.\s)(?:.+\n?|\n)", Generic.Output),
-            (r"\n", Whitespace),
-            (r"[^\S\n]+", Whitespace),
+            (r"\n", Text),
+            (r"[^\S\n]+", Text),
             *(rule for rule in Python.tokens["root"] if rule is not SPACE),
         ]
     }
@@ -141,8 +140,8 @@ class Console(Shell):
             (r".+\n?|\n", Generic.Output),
         ],
         "command": [
-            (r"\n", Whitespace, "#pop"),
-            (r"[^\S\n]+", Whitespace),
+            (r"\n", Text, "#pop"),
+            (r"[^\S\n]+", Text),
             *(rule for rule in Shell.tokens["root"] if rule is not SPACE),
         ],
     }

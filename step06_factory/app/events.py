@@ -108,8 +108,8 @@ def listen(session_id: str, export_id: str | None) -> Iterator[str]:
             yield from changes(session_id, export_id, channel)
     except RedisError:
         # The browser connects again by itself.
-        for status in (read_statuses(session_id, export_id, {}) or {}).values():
-            yield event(status)
+        states = read_states(session_id, export_id) or {}
+        yield from map(event, read_statuses(states, {}).values())
 
 
 def changes(session_id: str, export_id: str | None, channel: PubSub) -> Iterator[str]:
@@ -117,29 +117,32 @@ def changes(session_id: str, export_id: str | None, channel: PubSub) -> Iterator
     statuses: Statuses = {}
     subscribed: set[str] = set()
     while not is_stopping():
-        found = read_statuses(session_id, export_id, statuses)
-        if found is None:
+        states = read_states(session_id, export_id)
+        if states is None:
             return
-        unfinished = {id for id, status in found.items() if status["state"] in UNFINISHED}
-        if new := unfinished - subscribed:
-            # First subscribe, then look again: no change in between is missed.
-            subscribe(channel, new)
-            subscribed |= new
-            continue
+        # First subscribe, then look: no change in between is missed.
+        new = {id for id, state in states.items() if state == "PENDING"} - subscribed
+        subscribe(channel, new)
+        subscribed |= new
+        found = read_statuses(states, statuses)
         if found.keys() != statuses.keys() or not found:
             yield event(list(found), "ids")
         for id, status in found.items():
             if status != statuses.get(id):
                 yield event(status)
-        if not unfinished:
+        if all(status["state"] not in UNFINISHED for status in found.values()):
             return
+        if waiting := [id for id, status in found.items() if status["state"] == "PENDING"]:
+            resend(take_lost(Export.id.in_(waiting)))
+            db.session.rollback()  # a stream must not keep a connection to the database
         statuses = found
         yield from progress(statuses, channel)
 
 
 def subscribe(channel: PubSub, export_ids: set[str]) -> None:
     """Subscribe to what Celery publishes of these exports, and wait until Redis has confirmed."""
-    channel.subscribe(*map(export_posts.backend.get_key_for_task, export_ids))
+    if export_ids:
+        channel.subscribe(*map(export_posts.backend.get_key_for_task, export_ids))
     for _ in export_ids:
         channel.get_message(timeout=1)
 
@@ -171,8 +174,8 @@ def is_stopping() -> bool:
     return worker is not None and not worker.alive
 
 
-def read_statuses(session_id: str, export_id: str | None, known: Statuses) -> Statuses | None:
-    """Return the status of each export by id, or None if the session has ended."""
+def read_states(session_id: str, export_id: str | None) -> dict[str, str] | None:
+    """Return the state of each export, from its row, or None if the session has ended."""
     mine = [Export.owner_id == User.id]
     if export_id:
         mine.append(Export.id == export_id)
@@ -180,15 +183,19 @@ def read_statuses(session_id: str, export_id: str | None, known: Statuses) -> St
     # ended, since the user is logged out everywhere, has another password, or is deleted.
     query = select(Export.id, Export.state).select_from(User).outerjoin(Export, and_(*mine))
     rows = db.session.execute(query.where(User.session_id == session_id)).all()
-    states = {id: state for id, state in rows if id}
-    if pending := [id for id, state in states.items() if state == "PENDING"]:
-        resend(take_lost(Export.id.in_(pending)))
+    db.session.rollback()  # a stream must not keep a connection to the database
+    return {id: state for id, state in rows if id} if rows else None
+
+
+def read_statuses(states: dict[str, str], known: Statuses) -> Statuses:
+    """Return the status of each of these exports that has not been deleted."""
     # An export that has ended stays as it is: of many, only a few have to be read again.
     same = {id: s for id, s in known.items() if states.get(id) == s["state"] != "PENDING"}
     changed = select(Export).where(Export.id.in_(states.keys() - same.keys()))
-    found = same | {export.id: export_to_dict(export) for export in db.session.scalars(changed)}
-    db.session.rollback()  # a stream must not keep a connection to the database
-    return found if rows else None
+    exports = db.session.scalars(changed).all()
+    db.session.expunge_all()  # rollback() forgets what was read, but for what is not its own
+    db.session.rollback()  # before export_to_dict, which waits for Redis
+    return same | {export.id: export_to_dict(export) for export in exports}
 
 
 def add_progress(status: dict[str, Any], result: dict[str, int]) -> dict[str, Any]:

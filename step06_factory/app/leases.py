@@ -34,19 +34,17 @@ MAX_ATTEMPTS = 10
 MAX_DATABASE_ERRORS = 3
 
 
-def database_time() -> datetime:
-    """Return the time of the database's clock, in UTC."""
+def database_clock() -> ColumnElement[datetime]:
+    """Return the SQL for the time of the database's clock, in UTC."""
     clock = func.utc_timestamp(text("6"))
     if db.engine.dialect.name == "sqlite":
         clock = func.strftime("%Y-%m-%d %H:%M:%f000", "now")
-    return db.session.scalar(select(type_coerce(clock, DateTime)))
+    return type_coerce(clock, DateTime)
 
 
-def has_no_lease(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that no worker has the lease of an export."""
-    lease = timedelta(seconds=LEASE)
-    # A heartbeat in the future is from a clock that has been put back since.
-    return or_(Export.seen_at.is_(None), not_(Export.seen_at.between(now - lease, now + lease)))
+def database_time() -> datetime:
+    """Return the time of the database's clock, in UTC."""
+    return db.session.scalar(select(database_clock()))
 
 
 def claim(export_id: str) -> int | None:
@@ -54,10 +52,13 @@ def claim(export_id: str) -> int | None:
 
     None means that the export has ended, or that another worker has the lease.
     """
-    now = database_time()
+    now, lease = database_time(), timedelta(seconds=LEASE)
+    # A heartbeat in the future is from a clock that has been put back since.
+    expired = not_(Export.seen_at.between(now - lease, now + lease))
     result = db.session.execute(
         update(Export)
-        .where(Export.id == export_id, Export.state == "PENDING", has_no_lease(now))
+        .where(Export.id == export_id, Export.state == "PENDING")
+        .where(or_(Export.seen_at.is_(None), expired))
         .values(attempts=Export.attempts + 1, seen_at=now, current=0)
     )
     attempt = db.session.scalar(select(Export.attempts).where(Export.id == export_id))
@@ -107,11 +108,12 @@ def take_lost(*conditions: ColumnElement[bool]) -> list[str]:
 
     Each comes after 5, 10, 20, 40 … seconds: its task may be lost, or wait in a long queue.
     """
-    now = database_time()
-    query = select(Export.id, Export.created_at, Export.sent_at)
-    query = query.where(Export.state == "PENDING", has_no_lease(now), *conditions)
+    query = select(Export.id, Export.created_at, Export.sent_at, Export.seen_at, database_clock())
+    query = query.where(Export.state == "PENDING", *conditions)
     lost = []
-    for export_id, created_at, sent_at in db.session.execute(query).all():
+    for export_id, created_at, sent_at, seen_at, now in db.session.execute(query).all():
+        if seen_at and abs(now - seen_at) <= timedelta(seconds=LEASE):
+            continue
         if abs(now - sent_at) >= max(timedelta(seconds=PICKUP_TIMEOUT), sent_at - created_at):
             result = db.session.execute(
                 update(Export)

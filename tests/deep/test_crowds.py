@@ -1,10 +1,12 @@
-"""A thousand watchers of one gevent worker."""
+"""A thousand watchers of one gevent worker, and one user who wants all of it."""
 
 import asyncio
 import contextlib
+import itertools
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +16,12 @@ import psutil
 import pytest
 import requests
 
+from tests.support.browser import Person
 from tests.support.exports import Export
 from tests.support.faults import Author
 from tests.support.faults import Lab
 from tests.support.server import GUNICORN
+from tests.support.server import Server
 from tests.support.story import injected
 from tests.support.story import seen
 
@@ -30,6 +34,13 @@ pytestmark = [
 ]
 
 WATCHERS = 1000
+# They are so many people with five streams each, and with so many posts.
+PEOPLE = 200
+POSTS = 40
+ALL = "/api/exports/events"
+# One user opens so many at once; another user gets a page meanwhile, in seconds.
+FLOOD = 2000
+PAGE_WITHIN = 25
 # How many of them go, to see what is left of them.
 GOING = 300
 # Milliseconds for another page while they watch, at the median.
@@ -59,12 +70,56 @@ def many_files() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def author(lab: Lab) -> Iterator[Author]:
     """Somebody at a gunicorn with the step's own settings and one worker."""
-    author = lab.authors(3000)[0]
+    author = lab.authors(POSTS)[0]
     with lab.beside((*GUNICORN, "--workers", "1")) as served:
         author.server = served
         page = author.get(f"/api/exports/{uuid4()}/events")
         assert "message" in page.json(), f"{page}; there is no stream to watch"
         yield author
+
+
+@pytest.fixture(scope="module")
+def people(lab: Lab, author: Author) -> Iterator[list[Person]]:
+    """Many accounts: copies of that of ``author``, with the same password, and logged in."""
+    first = {"name": author.username, "count": PEOPLE}
+    lab.project.change(
+        """
+        WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < :count)
+        INSERT INTO user (username, name_key, password_hash, session_id, created_at)
+        SELECT username || 'x' || i, name_key || 'x' || i, password_hash,
+               lower(hex(randomblob(16))), created_at
+        FROM user, number WHERE username = :name
+        """,
+        **first,
+    )
+    lab.project.change(
+        """
+        INSERT INTO post (title, body, created_at, author_id)
+        SELECT post.title, post.body, post.created_at, reader.id
+        FROM post JOIN user ON user.id = post.author_id AND user.username = :name
+        JOIN user AS reader ON reader.username LIKE :copies
+        """,
+        name=author.username,
+        copies=f"{author.username}x%",
+    )
+    people = [Person(author.server) for _ in range(PEOPLE)]
+    for number, person in enumerate(people, start=1):
+        person.username, person.password = f"{author.username}x{number}", author.password
+        person.login(person.username, person.password)
+    yield people
+    for person in people:
+        person.close()
+
+
+def start_exports(people: list[Person]) -> list[tuple[Person, str]]:
+    """Start an export for each; return five streams of each: of all exports, or of this one."""
+    exports = [Export.start(person) for person in people]
+    both = [[ALL, f"{export.path}/events"] for export in exports]
+    return [
+        (person, path)
+        for person, paths in zip(people, both, strict=True)
+        for path in itertools.islice(itertools.cycle(paths), WATCHERS // PEOPLE)
+    ]
 
 
 @pytest.fixture
@@ -77,20 +132,20 @@ def web_worker(author: Author) -> psutil.Process:
 
 @dataclass
 class Crowd:
-    """Watchers of one export, and what has reached them."""
+    """Watchers, and what has reached them. Each has one export that has not ended."""
 
-    export: Export
+    server: Server
     opened: int = 0
     refused: int = 0
     came_back: int = 0
     events: int = 0
     ends: int = 0
 
-    async def watch(self) -> None:
+    async def watch(self, person: Person, path: str) -> None:
         """Watch as a browser does: it comes back a second after a stream that was cut off."""
         known = False
         while True:
-            statuses = [status async for status in self.stream(known)]
+            statuses = [status async for status in self.stream(person, path, known)]
             if not statuses:
                 self.refused += 1
                 return
@@ -101,17 +156,14 @@ class Crowd:
             self.came_back += 1
             await asyncio.sleep(1)
 
-    async def stream(self, known: bool) -> AsyncIterator[dict]:
-        port = self.export.server.port
-        cookies = "; ".join(f"{c.name}={c.value}" for c in self.export.owner.http.cookies)
-        words = f"GET {self.export.path}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookies}"
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async def stream(self, person: Person, path: str, known: bool) -> AsyncIterator[dict]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
         try:
-            writer.write(f"{words}\r\n\r\n".encode())
+            writer.write(request(person, path))
             if b"200" not in await reader.readline():
                 return
             while line := await reader.readline():
-                if line.startswith(b"data:"):
+                if line.startswith(b"data: {"):
                     self.events += 1
                     self.opened += not known
                     known = True
@@ -120,15 +172,21 @@ class Crowd:
             writer.close()
 
     @contextlib.asynccontextmanager
-    async def watching(self, count: int) -> Iterator[None]:
-        """Let so many watch, and go when the block ends."""
-        tasks = [asyncio.create_task(self.watch()) for _ in range(count)]
+    async def watching(self, streams: list[tuple[Person, str]]) -> Iterator[None]:
+        """Let people watch these streams, and go when the block ends."""
+        tasks = [asyncio.create_task(self.watch(*stream)) for stream in streams]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def request(person: Person, path: str) -> bytes:
+    """Return a request as a browser sends it."""
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.http.cookies)
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookies}\r\n\r\n".encode()
 
 
 async def wait_for(condition, what: str, *, seconds: float) -> float:
@@ -162,12 +220,12 @@ def connections(process: psutil.Process) -> int:
     return sum("instance" in file.path for file in process.open_files())
 
 
-async def thousand_watch(lab: Lab, author: Author, web_worker: psutil.Process) -> None:
-    url = author.server.url
-    export = author.export()
-    crowd = Crowd(export)
-    injected(f"{WATCHERS} watchers of an export that waits")
-    async with crowd.watching(WATCHERS):
+async def thousand_watch(lab: Lab, people: list[Person], web_worker: psutil.Process) -> None:
+    url = people[0].server.url
+    streams = start_exports(people)
+    crowd = Crowd(people[0].server)
+    injected(f"{len(streams)} watchers, {PEOPLE} users with an export each that waits")
+    async with crowd.watching(streams):
         took = await wait_for(
             lambda: crowd.opened + crowd.refused >= WATCHERS,
             lambda: f"{WATCHERS} open streams: {crowd}",
@@ -189,17 +247,17 @@ async def thousand_watch(lab: Lab, author: Author, web_worker: psutil.Process) -
         await wait_for(
             lambda: crowd.ends >= WATCHERS,
             lambda: f"all {WATCHERS} get the end: {crowd}",
-            seconds=60,
+            seconds=150,
         )
         seen(f"the end reached {crowd.ends}, {crowd.events} events, {crowd.came_back} came back")
         assert crowd.ends == WATCHERS, f"an end came twice: {crowd}"
 
 
-async def many_go(lab: Lab, author: Author, web_worker: psutil.Process) -> None:
+async def many_go(lab: Lab, people: list[Person], web_worker: psutil.Process) -> None:
     lab.stop_workers()
-    export = author.export()
-    await asyncio.to_thread(author.get, "/about")
-    crowd = Crowd(export)
+    streams = start_exports(people)[:GOING]
+    await asyncio.to_thread(people[0].get, "/about")
+    crowd = Crowd(people[0].server)
     with lab.redis_client() as redis:
 
         def listening() -> int:
@@ -207,7 +265,7 @@ async def many_go(lab: Lab, author: Author, web_worker: psutil.Process) -> None:
             return len(redis.client_list(_type="pubsub"))
 
         before, others = web_worker.num_fds(), listening()
-        async with crowd.watching(GOING):
+        async with crowd.watching(streams):
             await wait_for(
                 lambda: crowd.opened >= GOING, lambda: f"open streams: {crowd}", seconds=60
             )
@@ -222,14 +280,51 @@ async def many_go(lab: Lab, author: Author, web_worker: psutil.Process) -> None:
             seconds=FREED_WITHIN,
         )
     seen(f"all is freed after {took:.1f} s, {web_worker.num_fds()} files are left")
-    export.cancel()
 
 
-def test_one_web_worker_serves_a_thousand_streams(lab, author, web_worker):
+async def one_wants_all(person: Person, other: Person) -> None:
+    statuses: Counter[str] = Counter()
+    stay = asyncio.Event()
+
+    async def open_one() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", person.server.port)
+        writer.write(request(person, ALL))
+        statuses[(await reader.readline()).split()[1].decode()] += 1
+        await stay.wait()
+        writer.close()
+
+    injected(f"one user opens {FLOOD} streams, and closes none")
+    began = time.monotonic()
+    tasks = [asyncio.create_task(open_one()) for _ in range(FLOOD)]
+    try:
+        while sum(statuses.values()) < FLOOD:
+            asked = time.monotonic()
+            assert asked - began < 60, f"after a minute only {statuses} of {FLOOD} are answered"
+            page = await asyncio.to_thread(other.get, "/exports/", timeout=PAGE_WITHIN)
+            assert page.status == 200, f"{page} while {statuses}"
+            seen(f"{page} after {time.monotonic() - asked:.2f} s, while {dict(statuses)}")
+        accepted = statuses["200"]
+        assert statuses == {"200": accepted, "429": FLOOD - accepted}, f"{statuses}"
+        assert 6 <= accepted <= 20, f"one user has {accepted} streams"
+        median = await about(person.server.url)
+        assert median < ABOUT_WITHIN, f"GET /about takes {median:.0f} ms after that"
+    finally:
+        stay.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_one_web_worker_serves_a_thousand_streams(lab, people, web_worker):
     """One gevent worker streams events to a thousand clients while other pages stay quick."""
-    asyncio.run(thousand_watch(lab, author, web_worker))
+    asyncio.run(thousand_watch(lab, people, web_worker))
 
 
-def test_disconnected_clients_free_what_their_streams_held(lab, author, web_worker):
+def test_disconnected_clients_free_what_their_streams_held(lab, people, web_worker):
     """When clients disconnect, their subscriptions and sockets are freed within seconds."""
-    asyncio.run(many_go(lab, author, web_worker))
+    asyncio.run(many_go(lab, people, web_worker))
+
+
+def test_one_user_cannot_take_all_connections(lab, author, people):
+    """One user who opens 2,000 streams gets a few, and other users get their pages."""
+    lab.stop_workers()
+    author.export()
+    asyncio.run(one_wants_all(author, people[0]))
