@@ -106,10 +106,18 @@ class Config:
         "redis_socket_connect_timeout": 1,
         "redis_socket_timeout": 2,
         "result_backend_transport_options": {"retry_policy": {"max_retries": 0}},
-        # What `celery beat` sends, and how often, in seconds.
+        # What `celery beat` sends, and how often, in seconds. It is of no use after the next one.
         "beat_schedule": {
-            "old": {"task": "app.clock.delete_old_exports", "schedule": 3600},
-            "abandoned": {"task": "app.clock.revoke_abandoned_exports", "schedule": 3600},
+            f"{name} every {seconds} s": {
+                "task": f"app.clock.{name}",
+                "schedule": seconds,
+                "options": {"expires": seconds},
+            }
+            for name, seconds in (
+                ("resend_lost_exports", 10),
+                ("delete_old_exports", 3600),
+                ("revoke_abandoned_exports", 3600),
+            )
         },
         "beat_schedule_filename": str(INSTANCE / "celerybeat-schedule"),
         # All streams of a process share one connection for results, instead of one each.

@@ -427,7 +427,7 @@ def test_old_exports_are_deleted_by_the_clock(idle_server):
     """Exports of more than 30 days ago are deleted; two beats at once do no harm."""
     project = idle_server.project
     config = project.folder / "config.py"
-    config.write_text(config.read_text().replace('"schedule": 3600', '"schedule": 1'))
+    config.write_text(config.read_text().replace("3600", "1"))
     idle_server.start().start_worker()
     with join(idle_server) as ada:
         for _ in range(2):

@@ -13,13 +13,21 @@ from sqlalchemy import update
 from .extensions import db
 from .leases import database_time
 from .leases import has_no_lease
+from .leases import take_lost
 from .models import Export
 from .models import ExportChunk
+from .tasks import resend
 
 # How long an export is kept after it has ended.
 KEEP = timedelta(days=30)
 # How long an export waits for a worker.
 WAIT = timedelta(days=1)
+
+
+@shared_task(ignore_result=True)
+def resend_lost_exports() -> None:
+    """Send the tasks again that Redis has lost."""
+    resend(take_lost())
 
 
 @shared_task(ignore_result=True)
