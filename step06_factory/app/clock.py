@@ -7,12 +7,12 @@ from datetime import timedelta
 
 from celery import shared_task
 from sqlalchemy import delete
+from sqlalchemy import or_
 from sqlalchemy import select
 from sqlalchemy import update
 
 from .extensions import db
 from .leases import database_time
-from .leases import has_no_lease
 from .leases import take_lost
 from .models import Export
 from .models import ExportChunk
@@ -46,7 +46,8 @@ def delete_old_exports() -> None:
 def revoke_abandoned_exports() -> None:
     """Revoke the exports that no worker has finished in time."""
     now = database_time()
-    abandoned = (Export.state == "PENDING", Export.created_at < now - WAIT, has_no_lease(now))
+    unseen = or_(Export.seen_at.is_(None), Export.seen_at < now - WAIT)
+    abandoned = (Export.state == "PENDING", Export.created_at < now - WAIT, unseen)
     values = {"state": "REVOKED", "finished_at": now, "error": "No worker was there for a day."}
     db.session.execute(
         update(Export).where(*abandoned).values(values).execution_options(synchronize_session=False)
