@@ -334,6 +334,8 @@ def test_a_mail_server_that_hangs_holds_a_worker_for_seconds(idle_server):
             forget(browser, ada.email)
             wait_until(lambda: "timed out" in worker.output, "the worker gives up", seconds=15)
             wait_until(lambda: len(connections) >= 2, "the second try", seconds=15)
+        for connection, _ in connections:
+            connection.close()
         idle_server.forget_logs()
 
 

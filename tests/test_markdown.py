@@ -195,6 +195,7 @@ ONCE_EACH = sorted({type(lexer): name for name, lexer in LEXERS.items()}.values(
 
 @pytest.mark.parametrize("language", ONCE_EACH)
 def test_nothing_that_is_left_open_makes_code_backtrack(language):
+    """Nothing that is left open makes the highlighter backtrack."""
     repeated = (
         "\\",
         "\\\\",
