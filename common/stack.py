@@ -52,6 +52,11 @@ def worker_command(celery_app: str) -> Command:
     return Command("worker", argv)
 
 
+def with_beat(worker: Command) -> Command:
+    """Return a worker that also sends the tasks that are due; Celery has no such one on Windows."""
+    return worker if sys.platform == "win32" else Command(worker.name, [*worker.argv, "--beat"])
+
+
 def web_command(port: int) -> Command:
     """Return Flask's development server on 127.0.0.1 and ``port``."""
     return Command("web", [sys.executable, "-m", "flask", "run", "--debug", "--port", str(port)])
@@ -77,7 +82,7 @@ def commands(step: Step, port: int) -> list[Command]:
 
     Redis and, where ``step.migrates``, `migrate_command` come before these.
     """
-    worker = [worker_command(step.worker)] if step.worker else []
+    worker = [with_beat(worker_command(step.worker))] if step.worker else []
     return [*worker, web_command(port)]
 
 

@@ -14,13 +14,13 @@ INSTANCE = FOLDER / "instance"
 
 # The files that the app creates, such as this key, are readable for its own user alone.
 os.umask(0o077)
+INSTANCE.mkdir(exist_ok=True)
 
 
 def kept_secret_key() -> str:
     """Return the key in ``instance/``; the first start makes it."""
     path = INSTANCE / "secret_key"
     if not path.exists() or path.stat().st_size < 64:
-        INSTANCE.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)  # half a key, of a start that was interrupted
         new = INSTANCE / f"secret_key.{os.getpid()}"
         new.write_text(secrets.token_hex(32))

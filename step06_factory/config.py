@@ -15,13 +15,13 @@ INSTANCE = FOLDER / "instance"
 
 # The files that the app creates, such as this key, are readable for its own user alone.
 os.umask(0o077)
+INSTANCE.mkdir(exist_ok=True)
 
 
 def kept_secret_key() -> str:
     """Return the key in ``instance/``; the first start makes it."""
     path = INSTANCE / "secret_key"
     if not path.exists() or path.stat().st_size < 64:
-        INSTANCE.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)  # half a key, of a start that was interrupted
         new = INSTANCE / f"secret_key.{os.getpid()}"
         new.write_text(secrets.token_hex(32))
@@ -106,9 +106,26 @@ class Config:
         "redis_socket_connect_timeout": 1,
         "redis_socket_timeout": 2,
         "result_backend_transport_options": {"retry_policy": {"max_retries": 0}},
+        # What `celery beat` sends, and how often, in seconds. It is of no use after the next one.
+        "beat_schedule": {
+            f"{name} every {seconds} s": {
+                "task": f"app.clock.{name}",
+                "schedule": seconds,
+                "options": {"expires": seconds},
+            }
+            for name, seconds in (
+                ("resend_lost_exports", 10),
+                ("delete_old_exports", 3600),
+                ("revoke_abandoned_exports", 3600),
+            )
+        },
+        "beat_schedule_filename": str(INSTANCE / "celerybeat-schedule"),
         # All streams of a process share one connection for results, instead of one each.
         "result_backend_thread_safe": True,
     }
+    # The mail server: smtp://user:password@host:587, or smtps://. Empty: the worker prints mails.
+    MAIL_URL = os.environ.get("MAIL_URL") or ""
+    MAIL_FROM = os.environ.get("MAIL_FROM") or "Study Log <study-log@localhost>"
     # What the page of exports tells people to type when no worker is there.
     WORKER_COMMAND = "celery -A celery_worker worker"
     API_TITLE = "Study Log"

@@ -143,34 +143,41 @@ def test_a_forged_session_cookie_does_not_log_in(server, account):
 
 # Signs sessions with the key of the app, as another step or an older version of it may have done.
 SIGN = """
-import json, sys
+import json
 from flask.cli import ScriptInfo
 
 app = ScriptInfo().load_app()
 serializer = app.session_interface.get_signing_serializer(app)
-print(json.dumps([serializer.dumps(session) for session in json.load(sys.stdin)]))
+values = {values!r}
+cookies = [serializer.dumps({{"_user_id": value}}) for value in values]
+print(json.dumps([app.config["SESSION_COOKIE_NAME"], cookies]))
 """
+ODD = (
+    *(1, "1", "1 2026-01-05T10:00:00", -1, 2**70, 1.5, True, None, "", "None", "'", "\0"),
+    *("x" * 3000, "a" * 32, "\U0001f600", ["1"], [], {"id": 1}),
+)
 
 
 @pytest.mark.since(3)
 @pytest.mark.ours
 @pytest.mark.one_step
-def test_a_session_of_any_odd_form_is_anonymous(server):
+def test_a_session_of_any_odd_form_is_anonymous(server, account):
     """A session that names no user of this database is anonymous, whatever it holds."""
-    odd = [1, "1", "1 2026-01-05T10:00:00", -1, 2**70, 1.5, True, None, "", "x" * 3000, "\0", "'",
-           ["1"], {"id": 1}, [], "\U0001f600", "None", "a" * 32]  # fmt: skip
-    script = SIGN.replace("json.load(sys.stdin)", repr([{"_user_id": value} for value in odd]))
-    result = server.project.python("-c", script)
+    name = account.username
+    (user,) = server.project.rows("SELECT session_id FROM user WHERE username = :n", n=name)
+    values = [user["session_id"], *ODD]
+    result = server.project.python("-c", SIGN.format(values=values))
     assert result.code == 0, str(result)
-    cookies = json.loads(result.output.splitlines()[-1])
-    for value, cookie in zip(odd, cookies, strict=True):
-        browser = Browser(server)
-        browser.http.cookies.set("session", cookie, domain="127.0.0.1", path="/")
-        page = browser.get("/")
-        assert page.status == 200, f"{page} for a session with {value!r}"
-        assert not browser.is_logged_in(), f"a session with {value!r} logged somebody in"
-        page = browser.get("/posts/new")
-        assert page.path.startswith("/auth/login"), f"{page} for a session with {value!r}"
+    cookie_name, cookies = json.loads(result.output.splitlines()[-1])
+    for value, cookie in zip(values, cookies, strict=True):
+        with Browser(server) as browser:
+            browser.http.cookies.set(cookie_name, cookie, domain="127.0.0.1", path="/")
+            page = browser.get("/")
+            assert page.status == 200, f"{page} for a session with {value!r}"
+            is_known = value == user["session_id"]
+            assert browser.is_logged_in() == is_known, f"{page} for a session with {value!r}"
+            page = browser.get("/posts/new")
+            assert page.path.startswith("/auth/login") != is_known, f"{page} for {value!r}"
 
 
 @pytest.mark.since(3)
@@ -178,18 +185,18 @@ def test_a_session_of_any_odd_form_is_anonymous(server):
 def test_a_session_of_another_database_is_anonymous(server, own_server):
     """A session of the same user in another database is anonymous."""
     here = Person(server).join()
-    there = Person(own_server)
-    there.register(here.username, here.password)
-    assert there.is_logged_in()
+    with Person(own_server) as there:
+        there.register(here.username, here.password)
+        assert there.is_logged_in()
     key = server.project.folder / "instance" / "secret_key"
     shutil.copy(key, own_server.project.folder / "instance" / "secret_key")
     own_server.restart()
-    stranger = Browser(own_server)
-    for cookie in here.http.cookies:
-        stranger.http.cookies.set(cookie.name, cookie.value, domain="127.0.0.1", path="/")
-    page = stranger.get("/")
-    assert page.status == 200
-    assert not stranger.is_logged_in(), "a session of another database was taken for one of this"
+    assert own_server.project.rows("SELECT id FROM user"), "no account outlives a restart"
+    with Browser(own_server) as stranger:
+        stranger.http.cookies.update(here.http.cookies)
+        page = stranger.get("/")
+        assert page.status == 200
+        assert not stranger.is_logged_in(), "a session of another database was taken"
 
 
 @pytest.mark.since(2, until=2)

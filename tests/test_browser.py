@@ -390,6 +390,7 @@ def test_two_tabs_with_three_exports_use_one_stream(tabs, own_server):
     tab.wait(f"{STATES}.every(state => state === 'SUCCESS')", "the tab catches up when it is seen")
     links = tab.js("[...document.querySelectorAll('.archive')].map(link => link.hidden)")
     assert links == [False] * 3, "each finished export has its link"
+    assert "/api/exports/events" in tab.paths, "the page polls, it has no stream"
 
 
 @pytest.mark.since(6)
@@ -404,7 +405,7 @@ def test_an_export_that_was_deleted_leaves_a_tab_that_was_hidden(tabs, own_serve
     assert newest["id"] not in tab.js("document.body.innerHTML")
 
 
-@pytest.mark.since(6)
+@pytest.mark.since(5)
 def test_the_page_says_so_when_its_session_has_ended(tabs, own_server):
     """After a logout everywhere, an open page of exports does not wait for ever."""
     tab, person, _ = tabs

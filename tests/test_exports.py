@@ -405,6 +405,7 @@ def test_a_running_export_is_on_the_page_after_a_reload(author, running):
 def test_the_exports_page_has_its_script_in_a_file(author):
     """The page has its script in a file."""
     page = author.get("/exports/")
+    assert page.status == 200, f"{page}"
     scripts = [tag.get("src") for tag in page.soup("script")]
     assert scripts, f"{page} has no script that keeps the bars moving"
     assert all(scripts), f"{page} has an inline script; put it into static/"

@@ -64,6 +64,13 @@ def on_previous_step(tmp_path_factory, pytestconfig) -> dict[str, dict[str, list
     return found
 
 
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="for tests in parallel")
+@pytest.mark.xdist_group("previous step")
+def test_a_group_of_tests_is_run_by_one_process(request):
+    """In parallel, a group of tests is run by one process, so that a step is started once."""
+    assert request.node.nodeid.endswith("@previous step"), "pytest-xdist does not see the group"
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     list(pairwise(STEPS)),

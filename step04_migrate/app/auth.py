@@ -14,9 +14,12 @@ from flask_login import login_user
 from flask_login import logout_user
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from wtforms import ValidationError
 
+from .admin import ensure_another_admin
 from .extensions import db
 from .extensions import login_manager
+from .forms import DeleteForm
 from .forms import LoginForm
 from .forms import PasswordForm
 from .forms import RegisterForm
@@ -104,3 +107,26 @@ def logout_everywhere() -> ResponseReturnValue:
     logout_user()
     flash("You are logged out everywhere.")
     return redirect(url_for("main.home"))
+
+
+@bp.route("/delete", methods=["GET", "POST"])
+@login_required
+def delete() -> ResponseReturnValue:
+    """Delete the current user with all posts."""
+    form = DeleteForm()
+    if form.validate_on_submit():
+        user = db.session.get(User, current_user.id)
+        try:
+            if not user.check_password(form.password.data):
+                raise ValidationError("This is not your password.")
+            if user.is_admin:
+                ensure_another_admin(user)
+        except ValidationError as error:
+            form.password.errors.append(str(error))
+        else:
+            db.session.delete(user)
+            db.session.commit()
+            logout_user()
+            flash("Your account is deleted.")
+            return redirect(url_for("main.home"))
+    return render_template("auth/delete.html", form=form)

@@ -117,6 +117,14 @@ class PasswordForm(TextForm):
     )
 
 
+class DeleteForm(TextForm):
+    """The password of an account that its user deletes."""
+
+    password = PasswordField(
+        "Password", validators=[InputRequired()], render_kw={"autocomplete": "current-password"}
+    )
+
+
 class PostForm(TextForm):
     """A post."""
 

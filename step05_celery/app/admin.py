@@ -61,8 +61,14 @@ class UserView(AdminsOnly, TableView):
 
     form = UserForm
     delete_question = "Delete this account with all its posts, for good?"
-    column_list = ["id", "username", "is_admin", "created_at"]
-    column_labels = {"id": "No.", "username": "Name", "is_admin": "Admin", "created_at": "Since"}
+    column_list = ["id", "username", "email", "is_admin", "created_at"]
+    column_labels = {
+        "id": "No.",
+        "username": "Name",
+        "email": "Mail",
+        "is_admin": "Admin",
+        "created_at": "Since",
+    }
     column_searchable_list = ["username"]
     column_filters = ["username", "is_admin", "created_at"]
 
@@ -80,8 +86,8 @@ class UserView(AdminsOnly, TableView):
         try:
             db.session.flush()
         except IntegrityError as error:
-            form.username.errors.append("This name is taken. Please choose another.")
-            raise ValidationError("This name is taken.") from error
+            form.username.errors.append("This name or mail address is taken.")
+            raise ValidationError("This name or mail address is taken.") from error
 
     def on_model_delete(self, model: User) -> None:
         """Keep the last admin."""

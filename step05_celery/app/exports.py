@@ -8,6 +8,7 @@ from flask import current_app
 from flask import flash
 from flask import redirect
 from flask import render_template
+from flask import request
 from flask import url_for
 from flask_login import current_user
 from flask_login import login_required
@@ -35,8 +36,11 @@ bp = Blueprint("exports", __name__, url_prefix="/exports")
 MAX_UNFINISHED = 3
 
 
-def start_export() -> Export:
-    """Start an export of the current user's posts, and return at once."""
+def start_export(mail_link: str | None = None) -> Export:
+    """Start an export of the current user's posts, and return at once.
+
+    With a ``mail_link``, a mail with this link says when it is ready.
+    """
     owner_id = current_user.id
     db.session.rollback()  # MySQL shows a transaction what was there when it began
     # This locks the user's row until the commit: of many requests at once, each counts the others.
@@ -45,7 +49,7 @@ def start_export() -> Export:
     if db.session.scalar(query.where(Export.state == "PENDING")) >= MAX_UNFINISHED:
         abort(429, f"You have {MAX_UNFINISHED} unfinished exports. Please wait for one of them.")
     now = leases.database_time()
-    export = Export(owner_id=owner_id, created_at=now, sent_at=now)
+    export = Export(owner_id=owner_id, created_at=now, sent_at=now, mail_link=mail_link)
     db.session.add(export)
     db.session.commit()  # first the row, then the task: the worker may be faster than we are
     try:
@@ -111,7 +115,7 @@ def index() -> str:
 def start() -> Response:
     """Start an export and show it with the others."""
     try:
-        start_export()
+        start_export(url_for("exports.index", _external=True) if "mail" in request.form else None)
         flash("Your export has begun. You may leave this page and come back.")
     except HTTPException as error:
         flash(error.description, "error")  # an error page would be one click too many

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from email_validator import EmailNotValidError
+from email_validator import validate_email
 from flask import request
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
@@ -13,8 +15,10 @@ from wtforms import TextAreaField
 from wtforms import ValidationError
 from wtforms.validators import InputRequired
 from wtforms.validators import Length
+from wtforms.validators import Optional
 
 from .models import BODY_MAX
+from .models import EMAIL_MAX
 from .models import PASSWORD_MAX
 from .models import PASSWORD_MIN
 from .models import TITLE_MAX
@@ -45,6 +49,27 @@ def standard_title(text: str | None) -> str | None:
     return text and clean_title(text)
 
 
+def standard_email(text: str | None) -> str | None:
+    """Spell a mail address in the standard way, where there is one."""
+    try:
+        return text and validate_email(text, check_deliverability=False).normalized.lower()
+    except EmailNotValidError:
+        return text
+
+
+def none_if_empty(text: str | None) -> str | None:
+    """Return None for an empty text: a unique column takes any number of those."""
+    return text or None
+
+
+def mail_address(form: FlaskForm, field: StringField) -> None:
+    """Refuse what is no mail address."""
+    try:
+        validate_email(field.data, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise ValidationError(str(error)) from None
+
+
 def visible(check: Callable[[str], object]) -> Callable[[FlaskForm, StringField], None]:
     """Return a validator that refuses what ``check`` does not allow, such as NUL or a line end."""
 
@@ -68,7 +93,18 @@ class TextForm(FlaskForm):
         super().__init__(request.form if self.is_submitted() else formdata, **values)
 
 
-class RegisterForm(TextForm):
+class EmailForm(TextForm):
+    """The mail address of an account; it may have none."""
+
+    email = StringField(
+        "Mail address (optional)",
+        filters=[strip, standard_email, none_if_empty],
+        validators=[Optional(), Length(max=EMAIL_MAX), mail_address],
+        render_kw={"type": "email", "autocomplete": "email"},
+    )
+
+
+class RegisterForm(EmailForm):
     """A new account."""
 
     username = StringField(
@@ -100,13 +136,46 @@ class LoginForm(TextForm):
     remember = BooleanField("Keep me logged in on this computer")
 
 
-class PasswordForm(TextForm):
-    """A new password for an account."""
+class PasswordForm(EmailForm):
+    """A new password or mail address for an account."""
 
     password = PasswordField(
         "Password", validators=[InputRequired()], render_kw={"autocomplete": "current-password"}
     )
     new_password = PasswordField(
+        f"New password ({PASSWORD_MIN} characters or more), if you want one",
+        validators=[
+            Optional(),
+            Length(PASSWORD_MIN, PASSWORD_MAX),
+            visible(clean_password),
+        ],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
+class DeleteForm(TextForm):
+    """The password of an account that its user deletes."""
+
+    password = PasswordField(
+        "Password", validators=[InputRequired()], render_kw={"autocomplete": "current-password"}
+    )
+
+
+class ForgotForm(TextForm):
+    """The mail address of an account whose password is forgotten."""
+
+    email = StringField(
+        "Mail address",
+        filters=[strip, standard_email],
+        validators=[InputRequired(), Length(max=EMAIL_MAX), mail_address],
+        render_kw={"type": "email", "autocomplete": "email"},
+    )
+
+
+class ResetForm(TextForm):
+    """A new password in place of a forgotten one."""
+
+    password = PasswordField(
         f"New password ({PASSWORD_MIN} characters or more)",
         validators=[
             InputRequired(),

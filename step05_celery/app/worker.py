@@ -3,12 +3,14 @@
 from time import sleep
 from typing import Any
 
+from celery.signals import beat_init
 from celery.signals import celeryd_init
 from celery.signals import worker_ready
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from . import clock  # noqa: F401
 from . import kombu_fix  # noqa: F401
 from .extensions import db
 from .leases import RETRY_DELAY
@@ -26,6 +28,10 @@ def init_app(app: Flask) -> None:
             # The worker knows its queue from now on: no need to ask again for each task.
             conf.update(task_default_queue=wait_for_queue(app), task_routes=None)
             db.engine.dispose()  # child processes must not inherit an open connection
+
+    @beat_init.connect(weak=False)
+    def choose_queue_of_beat(sender: Any, **_: object) -> None:
+        choose_queue(conf=sender.app.conf)
 
     @worker_ready.connect(weak=False)
     def send_lost_tasks(**_: object) -> None:

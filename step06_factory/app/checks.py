@@ -33,6 +33,8 @@ def find_problems(config: Config) -> Iterator[str]:
     is_in_memory = config.SQLALCHEMY_DATABASE_URI in ("sqlite://", "sqlite:///:memory:")
     if is_in_memory and not isinstance(config, Testing):
         yield "DATABASE_URL is a database in memory, which each process would have for itself."
+    if isinstance(config, Production) and config.MAIL_URL and not config.TRUSTED_HOSTS:
+        yield "MAIL_URL needs TRUSTED_HOSTS: without it, a mail could link to any host."
     if str(config.TRUSTED_PROXIES) not in ("0", "1", "2", "3"):
         yield f"TRUSTED_PROXIES is “{config.TRUSTED_PROXIES}”. It must be a number from 0 to 3."
     if config.WECHAT_APP_ID and not config.WECHAT_APP_SECRET:

@@ -23,11 +23,9 @@ from .export_status import UNFINISHED
 from .export_status import export_to_dict
 from .export_status import percent
 from .extensions import db
-from .leases import take_lost
 from .models import Export
 from .models import User
 from .tasks import export_posts
-from .tasks import resend
 
 # Streams that a user may have open at a time, in each process. A page needs one, and that of a page
 # which was closed is noticed seconds later.

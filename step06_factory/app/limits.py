@@ -13,6 +13,7 @@ from flask import Blueprint
 from flask import current_app
 from flask import request
 from flask_limiter import RateLimitExceeded
+from flask_login import current_user
 from redis.exceptions import RedisError
 from sqlalchemy.exc import TimeoutError
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -69,9 +70,12 @@ def client_address() -> str:
 
 
 def name_and_address() -> str:
-    """Return the client's address and the name in the form, equal for all spellings of a name."""
+    """Return the client's address and the name or mail address, equal for all spellings of it."""
+    name = request.form.get("username") or request.form.get("email")
+    if name is None and current_user.is_authenticated:
+        name = current_user.username
     # At most as long as a name can be; and quoted, since the limiter writes it into the log.
-    return f"{client_address()} {quote(name_key(request.form.get('username', ''))[:90])}"
+    return f"{client_address()} {quote(name_key(name or '')[:90])}"
 
 
 @bp.app_errorhandler(RateLimitExceeded)

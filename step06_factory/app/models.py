@@ -32,6 +32,7 @@ Blob = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 # Lengths in characters, for columns and forms.
 USERNAME_MAX = 30
+EMAIL_MAX = 254
 PASSWORD_MIN = 8
 PASSWORD_MAX = 128
 TITLE_MAX = 120
@@ -51,6 +52,7 @@ class User(UserMixin, db.Model):
     Werkzeug's scrypt hash, 162 characters. ``session_id`` is random, 32 hexadecimal digits: a new
     one ends all sessions of the user.
     ``is_admin`` opens the admin page; ``flask make-admin`` sets it for the first admin.
+    ``email`` is a mail address in lower case, or None; unique, and for nobody else to see.
     ``wechat_openid`` is the id of the user's WeChat account, if there is one; unique.
     """
 
@@ -63,6 +65,7 @@ class User(UserMixin, db.Model):
     created_at: Mapped[datetime] = mapped_column(Timestamp, default=now)
     # server_default: the value for the rows that are there before the column is.
     is_admin: Mapped[bool] = mapped_column(default=False, server_default=false())
+    email: Mapped[str | None] = mapped_column(String(EMAIL_MAX), unique=True)
     wechat_openid: Mapped[str | None] = mapped_column(String(64), unique=True)
 
     posts: Mapped[list["Post"]] = relationship(
@@ -99,6 +102,11 @@ class User(UserMixin, db.Model):
         """Return the user with this name, in any spelling, or None."""
         return db.session.scalar(select(cls).where(cls.name_key == name_key(username)))
 
+    @classmethod
+    def find_by_email(cls, email: str) -> "User | None":
+        """Return the user with this mail address, or None."""
+        return db.session.scalar(select(cls).where(cls.email == email))
+
 
 class Post(db.Model):
     """A text by a user.
@@ -124,6 +132,7 @@ class Export(db.Model):
     be several ``attempts``, one at a time; its last heartbeat, at ``seen_at``, stored ``current``
     of ``total`` posts. ``sent_at`` is when the task was last sent. ``size`` is the archive's, in
     bytes. ``error`` tells the user why it failed.
+    ``mail_link`` is the address in the mail that says it is ready; None if no mail is wanted.
     """
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=lambda: str(uuid4()))
@@ -138,6 +147,7 @@ class Export(db.Model):
     total: Mapped[int] = mapped_column(default=0)
     size: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(String(200))
+    mail_link: Mapped[str | None] = mapped_column(String(500))
 
     owner: Mapped[User] = relationship(back_populates="exports")
     chunks: Mapped[list["ExportChunk"]] = relationship(cascade="all, delete-orphan")

@@ -23,9 +23,11 @@ from sqlalchemy.exc import DBAPIError
 from . import leases
 from .archive import write_archive
 from .extensions import db
+from .mail import send_mail
 from .models import Export
 from .models import ExportChunk
 from .models import Post
+from .models import User
 
 # Seconds between two reports to Celery: ten a second look smooth, more would only cost time.
 REPORT_INTERVAL = 0.1
@@ -128,4 +130,16 @@ def store_archive(export_id: str, file: IO[bytes], total: int) -> None:
         for position, data in enumerate(iter(partial(file.read, ExportChunk.SIZE), b"")):
             values = {"export_id": export_id, "position": position, "data": data}
             db.session.execute(insert(ExportChunk).values(values))
+        db.session.commit()
+        tell_owner(export_id, total)
     db.session.commit()
+
+
+def tell_owner(export_id: str, total: int) -> None:
+    """Mail the owner of an export that it is ready, if they want that."""
+    query = select(User.email, Export.mail_link).join(Export.owner).where(Export.id == export_id)
+    email, link = db.session.execute(query).one()
+    if email and link:
+        text = f"Your export of {total:,} posts is ready:\n\n{link}\n"
+        with suppress(*REDIS_ERRORS):  # without the mail, the export is as good
+            send_mail.delay(email, "Your export is ready", text)
