@@ -33,8 +33,6 @@ MAX_STREAMS = 10
 # Seconds until we look at the database again, and send a comment: a client that has gone is noticed
 # only when something is sent.
 KEEP_ALIVE = 3
-# Seconds until we look again for tasks that Redis has lost.
-RESEND_INTERVAL = 10
 # Seconds between two events: a bar needs no more.
 EVENT_INTERVAL = 0.25
 
@@ -115,7 +113,6 @@ def changes(session_id: str, export_id: str | None, channel: PubSub) -> Iterator
     """Yield an event for each export now, and for each that has another status later."""
     statuses: Statuses = {}
     subscribed: set[str] = set()
-    next_resend = monotonic()
     while not is_stopping():
         found = read_statuses(session_id, export_id, statuses)
         if found is None:
@@ -134,10 +131,6 @@ def changes(session_id: str, export_id: str | None, channel: PubSub) -> Iterator
         if not unfinished:
             return
         statuses = found
-        if monotonic() >= next_resend:
-            resend(take_lost(Export.id.in_(unfinished)))
-            db.session.rollback()
-            next_resend = monotonic() + RESEND_INTERVAL
         yield from progress(statuses, channel)
 
 
