@@ -48,11 +48,11 @@ def unfinished_status(export: Export) -> tuple[str, int, int, str]:
     """Return state, current, total and message; what Celery knows is newer than the row."""
     state = "PROGRESS" if export.attempts else "PENDING"
     current, total = export.current, export.total
-    silence = abs((database_time() - (export.seen_at or export.created_at)).total_seconds())
     try:
         info = export_posts.AsyncResult(export.id).info
     except REDIS_ERRORS:
         return state, current, total, "Waiting for the server. The export goes on."
+    silence = abs((database_time() - (export.seen_at or export.created_at)).total_seconds())
     if state == "PENDING" and silence > PICKUP_TIMEOUT:
         command = current_app.config["WORKER_COMMAND"]
         return state, 0, 0, f"No worker has picked this up yet. This starts one: {command}"

@@ -106,8 +106,7 @@ def listen(session_id: str, export_id: str | None) -> Iterator[str]:
             yield from changes(session_id, export_id, channel)
     except RedisError:
         # The browser connects again by itself.
-        states = read_states(session_id, export_id) or {}
-        yield from map(event, read_statuses(states, {}).values())
+        yield from map(event, (read_statuses(session_id, export_id, {}) or {}).values())
 
 
 def changes(session_id: str, export_id: str | None, channel: PubSub) -> Iterator[str]:
@@ -115,20 +114,21 @@ def changes(session_id: str, export_id: str | None, channel: PubSub) -> Iterator
     statuses: Statuses = {}
     subscribed: set[str] = set()
     while not is_stopping():
-        states = read_states(session_id, export_id)
-        if states is None:
+        found = read_statuses(session_id, export_id, statuses)
+        if found is None:
             return
-        # First subscribe, then look: no change in between is missed.
-        new = {id for id, state in states.items() if state == "PENDING"} - subscribed
-        subscribe(channel, new)
-        subscribed |= new
-        found = read_statuses(states, statuses)
+        unfinished = {id for id, status in found.items() if status["state"] in UNFINISHED}
+        if new := unfinished - subscribed:
+            # First subscribe, then look again: no change in between is missed.
+            subscribe(channel, new)
+            subscribed |= new
+            continue
         if found.keys() != statuses.keys() or not found:
             yield event(list(found), "ids")
         for id, status in found.items():
             if status != statuses.get(id):
                 yield event(status)
-        if all(status["state"] not in UNFINISHED for status in found.values()):
+        if not unfinished:
             return
         statuses = found
         yield from progress(statuses, channel)
@@ -136,8 +136,7 @@ def changes(session_id: str, export_id: str | None, channel: PubSub) -> Iterator
 
 def subscribe(channel: PubSub, export_ids: set[str]) -> None:
     """Subscribe to what Celery publishes of these exports, and wait until Redis has confirmed."""
-    if export_ids:
-        channel.subscribe(*map(export_posts.backend.get_key_for_task, export_ids))
+    channel.subscribe(*map(export_posts.backend.get_key_for_task, export_ids))
     for _ in export_ids:
         channel.get_message(timeout=1)
 
@@ -169,28 +168,24 @@ def is_stopping() -> bool:
     return worker is not None and not worker.alive
 
 
-def read_states(session_id: str, export_id: str | None) -> dict[str, str] | None:
-    """Return the state of each export, from its row, or None if the session has ended."""
+def read_statuses(session_id: str, export_id: str | None, known: Statuses) -> Statuses | None:
+    """Return the status of each export by id, or None if the session has ended."""
     mine = [Export.owner_id == User.id]
     if export_id:
         mine.append(Export.id == export_id)
     # An outer join: there is a row for a user without exports, and none for a session that has
     # ended, since the user is logged out everywhere, has another password, or is deleted.
-    query = select(Export.id, Export.state).select_from(User).outerjoin(Export, and_(*mine))
+    query = select(Export.__table__).select_from(User).outerjoin(Export, and_(*mine))
     rows = db.session.execute(query.where(User.session_id == session_id)).all()
-    db.session.rollback()  # a stream must not keep a connection to the database
-    return {id: state for id, state in rows if id} if rows else None
-
-
-def read_statuses(states: dict[str, str], known: Statuses) -> Statuses:
-    """Return the status of each of these exports that has not been deleted."""
-    # An export that has ended stays as it is: of many, only a few have to be read again.
-    same = {id: s for id, s in known.items() if states.get(id) == s["state"] != "PENDING"}
-    changed = select(Export).where(Export.id.in_(states.keys() - same.keys()))
-    exports = db.session.scalars(changed).all()
-    db.session.expunge_all()  # rollback() forgets what was read, but for what is not its own
-    db.session.rollback()  # before export_to_dict, which waits for Redis
-    return same | {export.id: export_to_dict(export) for export in exports}
+    db.session.rollback()  # a stream keeps no connection to the database while it waits for Redis
+    statuses = {}
+    for row in rows:
+        if row.id in known and known[row.id]["state"] == row.state != "PENDING":
+            statuses[row.id] = known[row.id]  # an export that has ended stays as it is
+        elif row.id:
+            statuses[row.id] = export_to_dict(row)
+            db.session.rollback()
+    return statuses if rows else None
 
 
 def add_progress(status: dict[str, Any], result: dict[str, int]) -> dict[str, Any]:

@@ -273,7 +273,9 @@ async def many_go(lab: Lab, people: list[Person], web_worker: psutil.Process) ->
             subscribed = listening()
         injected(f"{GOING} watchers go at once, with {held} files and {subscribed} subscriptions")
         assert subscribed > 0.9 * GOING, f"only {subscribed} of them listen to Redis"
-        assert held < FILES_EACH * GOING + 100, f"{held / GOING:.1f} open files a watcher"
+        assert held - before < FILES_EACH * GOING + 100, (
+            f"{(held - before) / GOING:.1f} open files a watcher"
+        )
         took = await wait_for(
             lambda: listening() <= others and web_worker.num_fds() <= before + 20,
             lambda: f"{listening()} subscriptions and {web_worker.num_fds()} files are still held",
