@@ -114,7 +114,7 @@ class Config:
                 "options": {"expires": seconds},
             }
             for name, seconds in (
-                ("resend_lost_exports", 10),
+                ("resend_lost_exports", 60),
                 ("delete_old_exports", 3600),
                 ("revoke_abandoned_exports", 3600),
             )

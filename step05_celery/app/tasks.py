@@ -131,15 +131,15 @@ def store_archive(export_id: str, file: IO[bytes], total: int) -> None:
             values = {"export_id": export_id, "position": position, "data": data}
             db.session.execute(insert(ExportChunk).values(values))
         db.session.commit()
-        tell_owner(export_id, total)
+        tell_owner(export_id)
     db.session.commit()
 
 
-def tell_owner(export_id: str, total: int) -> None:
+def tell_owner(export_id: str) -> None:
     """Mail the owner of an export that it is ready, if they want that."""
     query = select(User.email, Export.mail_link).join(Export.owner).where(Export.id == export_id)
     email, link = db.session.execute(query).one()
     if email and link:
-        text = f"Your export of {total:,} posts is ready:\n\n{link}\n"
+        text = f"Your export is ready. Download it here:\n\n{link}\n"
         with suppress(*REDIS_ERRORS):  # without the mail, the export is as good
             send_mail.delay(email, "Your export is ready", text)
