@@ -5,6 +5,7 @@ import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from redis import Redis
 from sqlalchemy import make_url
@@ -49,6 +50,16 @@ def redis_url() -> str:
     except ValueError as error:
         raise SystemExit(f"REDIS_URL cannot be used: {error}.") from None
     return url
+
+
+def mail_url() -> str:
+    """Return MAIL_URL, or exit with one line where it is no address of a mail server."""
+    url = os.environ.get("MAIL_URL") or ""
+    with suppress(ValueError):  # of a port that is no number
+        parts = urlsplit(url)
+        if not url or (parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0):
+            return url
+    raise SystemExit("MAIL_URL cannot be used: it must be smtp://host:port or smtps://host:port.")
 
 
 class Config:
@@ -113,7 +124,7 @@ class Config:
         "beat_schedule_filename": str(INSTANCE / "celerybeat-schedule"),
     }
     # The mail server: smtp://user:password@host:587, or smtps://. Empty: the worker prints mails.
-    MAIL_URL = os.environ.get("MAIL_URL") or ""
+    MAIL_URL = mail_url()
     MAIL_FROM = os.environ.get("MAIL_FROM") or "Study Log <study-log@localhost>"
     # What the page of exports tells people to type when no worker is there.
     WORKER_COMMAND = "celery -A app.celery_app worker"

@@ -36,8 +36,9 @@ def seed(username: str, password: str, posts: int) -> None:
     if user and not user.check_password(password):
         raise click.ClickException(f"{user.username} exists, with another password.")
     user = user or User(form.username.data, password)
+    db.session.add(user)  # before the search for the others: it may be one of them
     others = [User.find(name) or User(name, token_hex()) for name in AUTHORS]
-    db.session.add_all([user, *others])
+    db.session.add_all(others)
     db.session.flush()  # the database gives the new users their ids
     authors = [*[user] * (posts - 1), *others, *[user] * (posts > 0)]
     rows = [

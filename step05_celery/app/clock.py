@@ -1,6 +1,6 @@
 """Work by the clock. `celery beat` sends these tasks, at the times that config.py says.
 
-Two of them at the same moment do no harm: each is one statement with a condition.
+Two of them at the same moment do no harm: each change is a statement with a condition.
 """
 
 from datetime import timedelta

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from celery import Task
 from celery import shared_task
+from email_validator import validate_email
 from flask import current_app
 
 # Seconds to wait for the mail server's next answer.
@@ -34,7 +35,8 @@ def send_mail(self: Task, to: str, subject: str, text: str) -> None:
     """Send a mail."""
     message = EmailMessage()
     message["From"] = current_app.config["MAIL_FROM"]
-    message["To"] = to
+    # The domain in ASCII, xn--…: not every mail server knows it otherwise.
+    message["To"] = validate_email(to, check_deliverability=False).ascii_email or to
     message["Subject"] = subject
     message["Date"] = formatdate()
     # The same at each try: a mail that arrives twice is shown once.
@@ -56,10 +58,12 @@ def deliver(message: EmailMessage) -> None:
     try:
         with connect(url.scheme, url.hostname, url.port) as server:
             if url.username:
+                if not isinstance(server.sock, ssl.SSLSocket):
+                    raise RefusedError("The mail server offers no TLS: the password is not sent.")
                 server.login(unquote(url.username), unquote(url.password or ""))
             server.send_message(message)
     except smtplib.SMTPException as error:
-        if reply_code(error) >= 500:
+        if isinstance(error, smtplib.SMTPNotSupportedError) or reply_code(error) >= 500:
             raise RefusedError(str(error)) from error
         raise
 

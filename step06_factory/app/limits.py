@@ -34,7 +34,7 @@ limit_posts = partial(limiter.limit, methods=["POST"])
 
 def limit_logins(view: View) -> View:
     """Limit the attempts to log in, by name and address, and by address alone."""
-    text = "Too many attempts to log in."
+    text = "Too many attempts."
     # By name alone, anybody could lock anybody out.
     by_name = limit_posts("5 per minute", key_func=name_and_address, error_message=text)
     # For one password with many names. A whole school may have one address, so it is not too few.
@@ -72,8 +72,8 @@ def client_address() -> str:
 def name_and_address() -> str:
     """Return the client's address and the name or mail address, equal for all spellings of it."""
     name = request.form.get("username") or request.form.get("email")
-    if name is None and current_user.is_authenticated:
-        name = current_user.username
+    if request.endpoint in ("auth.account", "auth.delete") and current_user.is_authenticated:
+        name = current_user.username  # it is this password that is asked for
     # At most as long as a name can be; and quoted, since the limiter writes it into the log.
     return f"{client_address()} {quote(name_key(name or '')[:90])}"
 

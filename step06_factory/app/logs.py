@@ -60,6 +60,9 @@ def log_request(response: Response) -> Response:
     """Log the request, and return its id in a header, for bug reports."""
     # quote(): no line break or colour code gets into the log. No query: it may hold a secret.
     method, path = quote(request.method), quote(request.path)
+    # The link for a new password has its secret in the path.
+    if token := (request.view_args or {}).get("token"):
+        path = path.replace(quote(token), "TOKEN")
     milliseconds = (perf_counter() - g.started_at) * 1000
     # Enough of the session's id to tell sessions apart, and too little to be one.
     session_id = str(session.get("_user_id", "-"))[:8]

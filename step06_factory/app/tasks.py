@@ -1,4 +1,4 @@
-"""The task that the worker runs, and how it reports its progress."""
+"""The task that writes an export's archive, and how it reports its progress."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -138,8 +138,8 @@ def store_archive(export_id: str, file: IO[bytes], total: int) -> None:
 def tell_owner(export_id: str) -> None:
     """Mail the owner of an export that it is ready, if they want that."""
     query = select(User.email, Export.mail_link).join(Export.owner).where(Export.id == export_id)
-    email, link = db.session.execute(query).one()
-    if email and link:
-        text = f"Your export is ready. Download it here:\n\n{link}\n"
+    row = db.session.execute(query).one_or_none()  # None: it was deleted meanwhile
+    if row and row.email and row.mail_link:
+        text = f"Your export is ready. Download it here:\n\n{row.mail_link}\n"
         with suppress(*REDIS_ERRORS):  # without the mail, the export is as good
-            send_mail.delay(email, "Your export is ready", text)
+            send_mail.delay(row.email, "Your export is ready", text)
