@@ -113,10 +113,9 @@ def test_a_password_is_the_same_on_every_keyboard(server, first, second):
             assert browser.is_logged_in(), f"{page} for the password {chosen!r}"
             page = other.login(name, typed)
             assert other.is_logged_in(), f"{page}; {chosen!r} was chosen, {typed!r} typed"
-        for wrong in {chosen.upper(), chosen + " ", chosen[:-1]} - {chosen}:
-            with Browser(server) as stranger:
-                stranger.login(name, wrong)
-                assert not stranger.is_logged_in(), f"{wrong!r} was taken for {chosen!r}"
+    with Browser(server) as stranger:
+        stranger.login(name, first + " ")
+        assert not stranger.is_logged_in(), f"one space more was taken for {first!r}"
 
 
 @pytest.mark.parametrize("password", ["eight\x00chars", "eight\u200bchars", "tab\tin the middle"])

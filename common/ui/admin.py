@@ -100,6 +100,7 @@ class TableView(ModelView):
     column_default_sort = ("id", True)
     column_type_formatters = {
         bool: lambda view, value, name: "yes" if value else "",
+        type(None): lambda view, value, name: "",
         datetime: lambda view, value, name: when(value),
     }
     filter_converter = Filters()

@@ -61,13 +61,13 @@ class UserView(AdminsOnly, TableView):
 
     form = UserForm
     delete_question = "Delete this account with all its posts, for good?"
-    column_list = ["id", "username", "email", "is_admin", "created_at"]
+    column_list = ["id", "username", "is_admin", "created_at", "email"]
     column_labels = {
         "id": "No.",
         "username": "Name",
-        "email": "Mail",
         "is_admin": "Admin",
         "created_at": "Since",
+        "email": "Mail",
     }
     column_searchable_list = ["username"]
     column_filters = ["username", "is_admin", "created_at"]
@@ -83,11 +83,16 @@ class UserView(AdminsOnly, TableView):
             model.set_password(form.password.data)
         elif not model.is_admin:
             ensure_another_admin(model)
+        with db.session.no_autoflush:
+            owner = User.find_by_email(model.email) if model.email else None
+        if owner not in (None, model):
+            form.email.errors.append("This mail address belongs to another account.")
+            raise ValidationError("This mail address belongs to another account.")
         try:
             db.session.flush()
         except IntegrityError as error:
-            form.username.errors.append("This name or mail address is taken.")
-            raise ValidationError("This name or mail address is taken.") from error
+            form.username.errors.append("This name is taken. Please choose another.")
+            raise ValidationError("This name is taken.") from error
 
     def on_model_delete(self, model: User) -> None:
         """Keep the last admin."""
