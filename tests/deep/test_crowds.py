@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.one_step,
     pytest.mark.slow,
     pytest.mark.xdist_group("crowds"),
+    pytest.mark.alone,
     pytest.mark.not_on_mysql("what a thousand watchers hold is connections to Redis"),
 ]
 
