@@ -52,6 +52,7 @@ def diff(old: Step, new: Step, paths: Sequence[str], options: Sequence[str]) -> 
         _write(Path(directory, new.folder), after)
         # Run there, so that no repository around the current folder matters.
         argv = [git, "-C", directory, "diff", "--no-index", "--no-ext-diff", "--no-textconv"]
+        argv += ["-M30%"]  # a file that has moved is shown by what changes in it
         argv += [*options, old.folder, new.folder]
         env = {name: value for name, value in os.environ.items() if name not in GIT_VARIABLES}
         code = run_in_foreground(argv, env)
