@@ -671,7 +671,7 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
     port = stack.free_port()
     words = ("run", "5", "--mysql", "--port", port)
     redis = nowhere()
-    for file in step_folder(copy, 5).glob("instance/*.db"):
+    for file in step_folder(copy, 5).glob("instance/study_log.db"):
         file.unlink()  # of another test
     for name, code in (("SIGKILL", -9), ("SIGINT", 130)):
         running = start(*words, REDIS_URL=redis)
@@ -693,7 +693,9 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
         wait_until(lambda running=running: not running.left(), "the end of all", seconds=30)
         assert "Traceback" not in running.output, tail(running.output)
     assert running.output.rstrip().endswith("Stopped.")
-    assert not list(step_folder(copy, 5).glob("instance/*.db")), "there is an SQLite file too"
+    assert not list(step_folder(copy, 5).glob("instance/study_log.db")), (
+        "there is an SQLite file too"
+    )
 
 
 def seed_as_in_another_terminal(copy: Copy, output: str) -> None:

@@ -1,6 +1,8 @@
 """A real SMTP server on a free port, which takes mails, or does what a test needs instead."""
 
+import gc
 import ssl
+import warnings
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -69,6 +71,11 @@ class MailServer:
 
     def stop(self) -> None:
         self._controller.stop(no_assert=True)
+        self._controller = None
+        # aiosmtpd leaves the connections that are still open to be forgotten: here, not in a test.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
     def next(self, to: str, count: int, *, seconds: float = 20) -> EmailMessage:
         """Wait for a mail to this address, after the first ``count`` mails to anybody."""
