@@ -109,7 +109,7 @@ def account(server: Server) -> Iterator[Person]:
 
 @pytest.fixture
 def person(account: Person) -> Iterator[Person]:
-    """Somebody who is logged in: the same account for all tests, in a browser for this one."""
+    """A logged-in user: the same account for all tests, in a browser for this one."""
     with account.again() as person:
         yield person
 

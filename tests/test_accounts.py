@@ -19,7 +19,7 @@ def test_registering_logs_in(visitor):
     assert page.status == 200
     assert page.messages, f"{page}, but no message says that it worked"
     assert visitor.is_logged_in(), f"{page}; registering should also log in"
-    assert name in visitor.get("/").words, "no page says who is logged in"
+    assert name in visitor.get("/").words, "no page names the current user"
 
 
 def test_anonymous_pages_link_to_login_and_registration(visitor):

@@ -223,7 +223,7 @@ def test_before_the_upgrade_pages_say_what_to_do(idle_server):
     assert visitor.is_logged_in()
     idle_server.project.flask("db", "downgrade", "base")
     page = visitor.get("/posts/")
-    assert page.status == 503, f"{page} for somebody who is logged in; without tables it is 503"
+    assert page.status == 503, f"{page} for a logged-in user; without tables it is 503"
     assert "flask db upgrade" in page.words, f"{page} does not name `flask db upgrade`"
     idle_server.forget_logs()
 

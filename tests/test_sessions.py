@@ -62,7 +62,7 @@ def test_a_remembered_browser_stays_so_after_a_new_password(join):
     ada.login(ada.username, ada.password, remember="y")
     change_password(ada, ada.password, NEW_PASSWORD)
     ada.http.cookies.clear_session_cookies()
-    assert ada.is_logged_in(), "a new password made the browser forget who is logged in"
+    assert ada.is_logged_in(), "a new password logged this browser out"
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,6 @@ def wait_until(
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise NotReady(f"Waited {seconds:g} s for this, in vain: {what}")
+            raise NotReady(f"Waited {seconds:g} s, and this did not happen: {what}")
         time.sleep(every)
     return value
