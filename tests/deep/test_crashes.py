@@ -38,11 +38,14 @@ def kill_the_child(worker: Process) -> None:
         child.kill()
 
 
+# Celery's warm shutdown: the worker finishes what it has begun.
+WARM = "SIGTERM to the worker"
+
 WAYS = {
     "SIGKILL to the child that runs the task": kill_the_child,
     "SIGKILL to the worker and its children": Process.kill,
     "SIGQUIT to the worker": lambda worker: send_signal(worker, "SIGQUIT"),
-    "SIGTERM to the worker": lambda worker: send_signal(worker, "SIGTERM"),
+    WARM: lambda worker: send_signal(worker, "SIGTERM"),
 }
 
 
@@ -72,15 +75,18 @@ def test_an_export_survives_the_death_of_its_worker(lab):
                 if export.ended:
                     took[way] = time.monotonic() - back
                     seen(f"{way}: {export.last['state']} after {took[way]:.1f} s")
-        time.sleep(0.25)
+        time.sleep(0.1)
     for way, export in exports.items():
         assert way in took, f"{way}: {RECOVERY} s after a worker is back it is still {export.last}"
         assert export.last["state"] == "SUCCESS", (
             f"{way}: it ended as {export.last}\n{export.worker_logs()}"
         )
         export.check_archive()
-        moved = {a["current"] for a in export.seen[died[way] :] if 0 < a["current"] < a["total"]}
-        assert len(moved) > 1, f"{way}: no progress was seen any more, only {moved}"
+        if way != WARM:  # which may be over before another worker is there
+            since = export.seen[died[way] :]
+            assert any(0 < a["current"] < a["total"] for a in since), (
+                f"{way}: no progress was seen any more, only {since}"
+            )
     wait_until(lambda: not lab.queued(), "no task is left in Redis", seconds=30)
 
 
