@@ -57,7 +57,8 @@ def show(post_id: int) -> str:
 def new() -> ResponseReturnValue:
     """Write a post."""
     form = PostForm()
-    if form.validate_on_submit():
+    # Of two buttons, the form has the name of the one that was clicked.
+    if form.validate_on_submit() and "preview" not in request.form:
         post = Post(title=form.title.data, body=form.body.data, author_id=current_user.id)
         db.session.add(post)
         db.session.commit()
@@ -72,12 +73,20 @@ def edit(post_id: int) -> ResponseReturnValue:
     """Edit a post of the current user."""
     post = get_own_post(post_id)
     form = PostForm(obj=post)
-    if form.validate_on_submit():
+    if form.validate_on_submit() and "preview" not in request.form:
         form.populate_obj(post)
         db.session.commit()
         flash("Your changes are saved.")
         return redirect(url_for("posts.show", post_id=post_id))
     return render_template("posts/form.html", form=form, title="Edit post")
+
+
+# A link only asks: what changes something is a POST.
+@bp.get("/<int(max=2147483647):post_id>/delete")
+@login_required
+def confirm_delete(post_id: int) -> str:
+    """Ask before a post of the current user is deleted."""
+    return render_template("posts/delete.html", post=get_own_post(post_id))
 
 
 @bp.post("/<int(max=2147483647):post_id>/delete")
