@@ -174,26 +174,26 @@ class TableView(ModelView):
     @action("delete", "Delete")
     def action_delete(self, ids: list[str]) -> ResponseReturnValue:
         """Ask before the selected rows are deleted."""
-        return self.confirm_delete(ids)
+        return self.ask_or_delete(ids, is_sure=False)
 
     @expose("/delete/", methods=("GET", "POST"))
     def delete_view(self) -> ResponseReturnValue:
         """Ask before rows are deleted; a POST deletes them."""
-        if not self.can_delete:
-            return redirect(self.return_url())
-        ids = request.values.getlist("id")
-        if request.method != "POST":
-            return self.confirm_delete(ids)
-        self.delete_rows(self.get_rows(ids))
-        return redirect(self.return_url())
+        return self.ask_or_delete(request.values.getlist("id"), is_sure=request.method == "POST")
 
-    def confirm_delete(self, ids: list[str]) -> ResponseReturnValue:
-        """Show what would be deleted, with a button that does it."""
-        if rows := self.get_rows(ids):
+    def ask_or_delete(self, ids: list[str], is_sure: bool) -> ResponseReturnValue:
+        """Delete the rows with these ids, or ask first, on a page that names them."""
+        rows = self.get_rows(ids)
+        if not self.can_delete:
+            flash("Nothing can be deleted here.", "error")
+        elif not ids:
+            flash("Nothing is selected. First tick the rows that you want to delete.", "error")
+        elif not rows:
+            flash("There is nothing left to delete: somebody else has done it already.", "error")
+        elif is_sure:
+            self.delete_rows(rows)
+        else:
             return str(self.render("ui/admin/delete.html", rows=rows, return_url=self.return_url()))
-        gone = "There is nothing to delete: somebody else has deleted it already."
-        none = "Nothing is selected. First tick the rows that you want to delete."
-        flash(gone if ids else none, "error")
         return redirect(self.return_url())
 
     def delete_rows(self, rows: list[Any]) -> None:
@@ -210,9 +210,9 @@ class TableView(ModelView):
             session.rollback()
             self.handle_view_exception(error)
         else:
-            # Not all titles: the message travels in a cookie.
-            text = f"“{titles[0]}” is" if len(titles) == 1 else f"{len(titles)} {self.name} are"
-            flash(f"{text} deleted." if titles else "There was nothing to delete.", "success")
+            # Not the titles of all: the message travels in a cookie.
+            many = f"{len(titles)} {str(self.name).lower()} are deleted."
+            flash(f"“{titles[0]}” is deleted." if len(titles) == 1 else many, "success")
 
     def return_url(self) -> str:
         """Return the page of the list that the client came from, which check_request has seen."""
