@@ -84,9 +84,9 @@ def edit(post_id: int) -> ResponseReturnValue:
 @bp.route("/<int(max=2147483647):post_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(post_id: int) -> ResponseReturnValue:
-    """Delete a post of the current user. A link only asks; what deletes is a POST."""
+    """Delete a post of the current user. A link only asks."""
     post = get_own_post(post_id)
-    # Not == "GET": where GET is, Flask adds HEAD, and no form sends that with a token.
+    # Not == "GET": Flask lets HEAD in where GET is, and a HEAD needs no token.
     if request.method != "POST":
         return render_template("posts/delete.html", post=post)
     db.session.delete(post)
