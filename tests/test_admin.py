@@ -418,6 +418,61 @@ def test_error_messages_are_beside_their_fields(boss):
 
 
 @pytest.mark.ours
+def test_a_page_asks_before_a_user_is_deleted(boss, join, server, step):
+    """Before a user is deleted a page asks: it names them, and says what goes with them."""
+    ada = join()
+    for _ in range(2):
+        ada.write()
+    if step.worker:
+        assert ada.api("POST", "/api/exports").status == 202
+    number = row_of(server, ada.username)["id"]
+    path = f"/admin/user/delete/?id={number}"
+    page = boss.get(f"/admin/user/?search={ada.username}")
+    assert any(link.startswith(path) for link in page.links()), f"{page} has no link to {path}"
+    page = boss.get(path)
+    assert page.status == 200, f"{page}; a GET asks"
+    text = page.soup.main.get_text(" ")
+    for words in (ada.username, "2 posts", *(["1 export"] if step.worker else [])):
+        assert words in text, f"{page} does not name “{words}”: {text}"
+    assert page.soup.select("main a[href^='/admin/user/']"), f"{page} has no way back"
+    assert ada.is_logged_in(), "a GET has deleted an account"
+    page = boss.submit_on(page)
+    assert any(ada.username in message for message in page.messages), f"{page}: who is deleted?"
+
+
+@pytest.mark.ours
+def test_a_page_asks_before_several_posts_are_deleted(boss):
+    """Before selected posts are deleted a page names them, and returns to the same list."""
+    titles = [new_name("soon gone") for _ in range(3)]
+    posts = [boss.write(title) for title in titles]
+    back = "/admin/post/?search=soon"
+    rows = [posts[0], posts[1], posts[1], UNKNOWN, "x"]
+    page = send(boss, "POST", "/admin/post/action/", action="delete", rowid=rows, url=back)
+    assert page.status == 200, f"{page}; it should ask"
+    assert [title in page.words for title in titles] == [True, True, False], f"{page}"
+    assert [boss.get(f"/posts/{number}").status for number in posts] == [200] * 3
+    page = boss.submit_on(page, to="/admin/post/delete/")
+    assert page.path == back, f"{page}; after deleting, back to {back}"
+    assert "2 posts are deleted." in page.messages, f"{page}"
+    assert [boss.get(f"/posts/{number}").status for number in posts] == [404, 404, 200]
+
+
+@pytest.mark.ours
+def test_nothing_to_delete_is_said_in_words(boss):
+    """Where nothing is selected, or no such row is left, a message says so."""
+    for action, fields, word in (
+        ("action/", {"action": "delete"}, "Nothing is selected"),
+        ("action/", {"action": "delete", "rowid": UNKNOWN}, "nothing left"),
+        ("delete/", {"id": UNKNOWN}, "nothing left"),
+        ("delete/", {}, "Nothing is selected"),
+    ):
+        page = send(boss, "POST", f"/admin/post/{action}", **fields)
+        assert page.status == 302, f"{page} for {fields}"
+        page = boss.get("/admin/post/")
+        assert any(word in message for message in page.messages), f"{page} for {fields}"
+
+
+@pytest.mark.ours
 def test_deleting_a_user_deletes_their_posts_and_exports(boss, join, server, step):
     """Deleting a user deletes their posts, exports and sessions, and nothing else."""
     ada, ben = join(), join()
@@ -426,7 +481,7 @@ def test_deleting_a_user_deletes_their_posts_and_exports(boss, join, server, ste
     if step.worker:
         assert ada.api("POST", "/api/exports").status == 202
     number = row_of(server, ada.username)["id"]
-    page = boss.submit("/admin/user/", to="/admin/user/delete/", id=str(number))
+    page = boss.submit(f"/admin/user/delete/?id={number}")
     assert page.path.startswith("/admin/user/"), f"{page}; after deleting, back to the list"
     assert row_of(server, ada.username) is None
     assert server.project.rows("SELECT id FROM post WHERE author_id = :value", value=number) == []
@@ -457,12 +512,12 @@ def test_a_new_user_does_not_inherit_a_deleted_ones_session(boss, server):
 def test_several_rows_are_deleted_together_or_not_at_all(boss, join, server):
     """Several rows are deleted together or not at all."""
     posts = [boss.write() for _ in range(3)]
-    page = send(boss, "POST", "/admin/post/action/", action="delete", rowid=posts[:2])
+    page = send(boss, "POST", "/admin/post/delete/", id=posts[:2])
     assert page.status == 302
     assert [boss.get(f"/posts/{number}").status for number in posts] == [404, 404, 200]
     ada = join()
     numbers = [row_of(server, name)["id"] for name in (ada.username, boss.username)]
-    send(boss, "POST", "/admin/user/action/", action="delete", rowid=numbers)
+    send(boss, "POST", "/admin/user/delete/", id=numbers)
     page = boss.get("/admin/user/")
     assert any("last admin" in message for message in page.messages), f"{page}"
     assert ada.is_logged_in(), "one of two was deleted: half an effect"
@@ -476,7 +531,7 @@ def test_all_admins_at_once_can_not_be_deleted(boss, server):
     """All admins together cannot be deleted, and none of them is."""
     ada = new_user(boss, is_admin=True)
     numbers = [row_of(server, name)["id"] for name in (ada.username, boss.username)]
-    send(boss, "POST", "/admin/user/action/", action="delete", rowid=numbers)
+    send(boss, "POST", "/admin/user/delete/", id=numbers)
     page = boss.get("/admin/user/")
     assert row_of(server, boss.username), "all admins were selected, and all are gone"
     assert row_of(server, ada.username), "one of two was deleted: half an effect"
@@ -491,6 +546,9 @@ def test_the_last_admin_stays_one(boss, server):
     attempts = {
         "unticking the box": lambda: edit_user(boss, boss, is_admin=False),
         "deleting": lambda: send(boss, "POST", "/admin/user/delete/", id=number),
+        "deleting several": lambda: send(
+            boss, "POST", "/admin/user/delete/", id=[number, number, UNKNOWN]
+        ),
         "the action": lambda: send(
             boss, "POST", "/admin/user/action/", action="delete", rowid=[number, number, UNKNOWN]
         ),
@@ -744,7 +802,7 @@ def test_admin_pages_keep_the_rules_of_all_pages(boss, person):
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_the_admin_page_works_in_a_browser(boss, person):
-    """Filters, questions before deleting and narrow screens work in a real browser."""
+    """Filters, the question before deleting and narrow screens work in a real browser."""
     title = new_name("needle")
     post = person.write(title)
     browser = Chromium()
@@ -765,12 +823,14 @@ def test_the_admin_page_works_in_a_browser(boss, person):
         tab.click("#filter_form button")
         tab.wait("location.search.includes('flt')", "the filter is sent")
         assert tab.js("document.querySelectorAll('.action-checkbox').length") == 1
-        tab.click("button[data-question]")
-        tab.tab.switch_to.alert.dismiss()
-        tab.js("new Promise(done => setTimeout(done, 300))")
+        tab.click("td a[href*='/delete/']")
+        tab.wait("location.pathname.endsWith('/delete/')", "a page asks first")
+        tab.click("main a.btn-secondary")
+        tab.wait("location.search.includes('flt')", "the way back leads to the same list")
         assert boss.get(f"/posts/{post}").status == 200, "it was deleted though the answer was no"
-        tab.click("button[data-question]")
-        tab.tab.switch_to.alert.accept()
+        tab.click(".action-checkbox")
+        tab.click("#selected button")
+        tab.click("main form button")
         tab.wait("document.querySelector('[role=status]')", "a message says that it is deleted")
         assert boss.get(f"/posts/{post}").status == 404
         tab.check_logs()

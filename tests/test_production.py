@@ -349,6 +349,7 @@ def test_too_many_wrong_passwords_have_to_wait(guest, member):
     numbers = [int(number) for number in re.findall(r"\d+", page.words)]
     assert int(seconds) in numbers, f"{page} does not say how long to wait: {page.words}"
     assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+    assert page.soup.select("main a[href='/auth/login']"), f"{page} does not lead to the login"
     page = guest.try_to_log_in(f"  {member.username.upper()} ")
     assert page.status == 429, f"{page}; another spelling of the name is the same name"
     page = guest.try_to_log_in(member.username, member.password)

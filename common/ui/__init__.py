@@ -6,7 +6,10 @@ Register it with ``app.register_blueprint(ui.bp)``. It brings
   ``highlight.css`` (made by ``python -m common.ui``) and ``favicon.svg``;
 - ``{% from "ui/forms.html" import field %}``: a form field with its label and errors;
 - ``{{ text | markdown }}``: Markdown as safe HTML;
-- ``{{ time | when }}``: a time in UTC, which ``times.js`` shows in the reader's own time zone.
+- ``{{ time | when }}``: a time in UTC, which ``times.js`` shows in the reader's own time zone;
+- ``{{ error | heading }}``, ``{{ error | advice }}``, ``way_back(error)``: an error page in plain
+  words, and where to go from it;
+- ``writing.js``: the length left below a text, and a question before a text is lost.
 """
 
 from datetime import datetime
@@ -18,6 +21,9 @@ from flask import session
 from flask.sansio.blueprints import BlueprintSetupState
 from markupsafe import Markup
 
+from .errors import advice
+from .errors import heading
+from .errors import way_back
 from .rendering import render
 from .unnamed_fields import NamedFieldsRequest
 
@@ -25,6 +31,10 @@ from .unnamed_fields import NamedFieldsRequest
 bp = Blueprint(
     "ui", __name__, static_folder="static", static_url_path="/ui", template_folder="templates"
 )
+
+bp.add_app_template_filter(heading)
+bp.add_app_template_filter(advice)
+bp.add_app_template_global(way_back)
 
 
 @bp.app_template_filter("markdown")

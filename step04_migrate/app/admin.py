@@ -60,7 +60,7 @@ class UserView(AdminsOnly, TableView):
     """The accounts. Deleting an account deletes everything that belongs to it."""
 
     form = UserForm
-    delete_question = "Delete this account with all its posts, for good?"
+    title_column = "username"
     column_list = ["id", "username", "is_admin", "created_at"]
     column_labels = {"id": "No.", "username": "Name", "is_admin": "Admin", "created_at": "Since"}
     column_searchable_list = ["username"]
@@ -93,6 +93,7 @@ class PostView(AdminsOnly, TableView):
 
     form = PostForm
     can_create = False
+    title_column = "title"
     column_list = ["id", "title", "author.username", "created_at"]
     column_labels = {
         "id": "No.",

@@ -31,6 +31,10 @@ def every_page(server: Server, fixture: Callable[[str], object]) -> list[Visit]:
             found += walk(person)
             found += [(REFUSED_FORM, page.path, page) for page in refused_forms(visitor, person)]
         if number >= 3:
+            preview = person.submit("/posts/new", button="preview", title="A", body=MARKDOWN)
+            found.append((ADDRESS_BAR, preview.path, preview))
+            refused = person.post("/posts/new")  # without a token
+            found.append((ADDRESS_BAR, refused.path, refused))
             other = browsers.enter_context(Person(server)).join()
             found.append(typed(other, f"/posts/{post}/edit"))
         if number >= 4:

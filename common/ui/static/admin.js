@@ -1,11 +1,3 @@
-// Ask before deleting.
-document.addEventListener("submit", (event) => {
-  const question = event.submitter?.dataset.question;
-  if (question && !confirm(question)) {
-    event.preventDefault();
-  }
-});
-
 // These links are buttons: they add a field and move the focus there.
 for (const link of document.querySelectorAll("a.filter")) {
   link.addEventListener("click", (event) => event.preventDefault());
