@@ -292,12 +292,13 @@ def test_paper_has_no_navigation(tab):
         tab.cdp("Emulation.setEmulatedMedia", media="")
 
 
-ROWS = """new Set([...document.querySelectorAll(
+# Where the middle of each part of the navigation is, from the top.
+MIDDLES = """Object.fromEntries([...document.querySelectorAll(
     "header nav > ul > li, header nav > details > summary"
 )].filter(item => item.checkVisibility()).map((item) => {
     const box = item.getBoundingClientRect();
-    return Math.round((box.top + box.bottom) / 2 / 4);
-})).size"""
+    return [item.innerText, Math.round((box.top + box.bottom) / 2)];
+}))"""
 
 
 @pytest.mark.ours
@@ -313,7 +314,9 @@ def test_the_navigation_is_one_row_on_a_phone(tab, server, step):
     for browser in (Browser(server), person):
         tab.reset(browser, width=360)
         tab.open("/posts/")
-        assert tab.js(ROWS) == 1, f"the navigation has {tab.js(ROWS)} rows at 360 pixels"
+        middles = tab.js(MIDDLES)
+        lowest, highest = min(middles.values()), max(middles.values())
+        assert highest - lowest < 8, f"more than one row at 360 pixels: {middles}"
     stops = tab.tab_to("header nav summary")
     assert stops[-1] == person.username, f"the menu is called {stops[-1]!r}"
     tab.press("Enter", "Tab")
@@ -329,6 +332,7 @@ def test_the_navigation_is_one_row_on_a_phone(tab, server, step):
     assert tab.focused() == "Log out"
     tab.press("Enter")
     tab.wait("!document.querySelector('header nav summary')", "the menu is gone after the logout")
+    person.close()
 
 
 @pytest.mark.ours

@@ -230,7 +230,7 @@ def test_home_says_which_step_it_is_and_what_to_try(visitor, person_if_any, step
 @pytest.mark.since(2)
 @pytest.mark.one_step
 def test_home_needs_no_page_that_the_app_does_not_have(step):
-    """The home page links to what the app has so far, and an app with a name of its own has none."""
+    """The home page links to what the app has so far; an app of one's own is no step."""
     app = Flask("app", root_path=str(step.path / "app"))
     app.register_blueprint(ui.bp)
     with app.test_request_context():
