@@ -6,9 +6,13 @@ from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
 from werkzeug.exceptions import default_exceptions
 from werkzeug.http import HTTP_STATUS_CODES
 
+from common import ui
+from common.steps import STEPS
+from common.steps import Step
 from tests.support import hostile
 from tests.support.browser import NO_PAGES
 from tests.support.browser import REFUSED_FORM
@@ -29,6 +33,12 @@ FETCHED = (
     ("object", "data"),
     ("form", "action"),
 )
+
+
+@pytest.fixture
+def person_if_any(step: Step, request: pytest.FixtureRequest) -> Person | None:
+    """A logged-in user, where the step has users."""
+    return request.getfixturevalue("person") if step.number >= 2 else None
 
 
 def faults(pages: list[Page], is_right) -> list[Page]:
@@ -64,6 +74,17 @@ def test_every_page_has_a_title(pages):
     """Every page has a title."""
     bad = faults(pages, lambda page: page.soup.title and page.soup.title.get_text(strip=True))
     assert not bad, f"these pages have no <title>, or an empty one: {bad}"
+
+
+def test_every_page_has_a_description(pages):
+    """Every page has a description for search engines, of its own."""
+    texts: dict[str, str] = {}
+    for page in pages:
+        tag = page.soup.find("meta", {"name": "description"})
+        text = tag.get("content", "").strip() if tag else ""
+        assert text, f'{page} has no <meta name="description" content=…>'
+        other = texts.setdefault(text, page.heading)
+        assert other == page.heading, f"“{other}” and “{page.heading}” have one description: {text}"
 
 
 def test_every_page_has_one_h1(pages):
@@ -190,6 +211,58 @@ def test_home_is_html(visitor):
     page = visitor.get("/")
     assert page.status == 200
     assert page.is_html, f"{page} with the type {page.headers.get('Content-Type')}"
+
+
+@pytest.mark.ours
+@pytest.mark.about("app/templates/main/home.html", "templates/home.html")
+def test_home_says_which_step_it_is_and_what_to_try(visitor, person_if_any, step):
+    """The home page says which step it is, and links to three things to try."""
+    for browser in filter(None, (visitor, person_if_any)):
+        page = browser.get("/")
+        title = page.soup.main.find("h2").get_text()
+        assert title == f"Step {step.number} of {len(STEPS)}: {step.idea}"
+        links = [link["href"] for link in page.soup.select("main li a[href]")]
+        assert len(links) >= 3, f"three things to try, with links, not {links}"
+        assert len(page.soup.select("main li")) == 3
+        for link in links:
+            there = browser.get(link)
+            assert there.status == 200, f"the home page says to try {link}, and it is {there}"
+
+
+@pytest.mark.ours
+@pytest.mark.since(2)
+@pytest.mark.one_step
+def test_home_needs_no_page_that_the_app_does_not_have(step):
+    """The home page links to what the app has so far; an app of one's own is no step."""
+    app = Flask("app", root_path=str(step.path / "app"))
+    app.register_blueprint(ui.bp)
+    with app.test_request_context():
+        text = ui.about_step()
+        assert f"Step {step.number} of" in text
+        assert "<a" not in text, "a link to a page that this app does not have"
+        app.add_url_rule("/sign-up", "auth.login")
+        app.add_url_rule("/join", "auth.register")
+        assert "<a" in ui.about_step(), "no link to a page that this app has"
+        app.root_path = "/home/ada/notes/app"
+        assert not ui.about_step(), "an app of one's own is no step"
+
+
+@pytest.mark.ours
+@pytest.mark.since(2)
+@pytest.mark.about("app/templates/base.html")
+def test_the_navigation_marks_the_open_page(site):
+    """The link to the open page says aria-current="page", and no other link does."""
+    marked = set()
+    for _, _, page in site:
+        if not page.is_html or page.path.startswith("/api/") or page.status != 200:
+            continue
+        links = page.soup.select("header nav a[href]")
+        current = {a["href"] for a in links if a.get("aria-current") == "page"}
+        here = urlsplit(page.url).path
+        wanted = {here} & {a["href"] for a in links}
+        assert current == wanted, f"{page} marks {current} as the page that is open"
+        marked |= current
+    assert {"/", "/posts/", "/about", "/auth/login"} <= marked, f"only these were marked: {marked}"
 
 
 def test_hello_greets(visitor):

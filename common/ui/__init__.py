@@ -4,6 +4,8 @@ Register it with ``app.register_blueprint(ui.bp)``. It brings
 
 - ``url_for('ui.static', filename=…)``: ``pico.min.css`` (Pico CSS 2.1.1), ``ui.css``,
   ``highlight.css`` (made by ``python -m common.ui``) and ``favicon.svg``;
+- ``{% from "ui/nav.html" import nav_link %}``: a link that says whether its page is open;
+- ``{% include "ui/course.html" %}``: which step this is, and what to try;
 - ``{% from "ui/forms.html" import field %}``: a form field with its label and errors;
 - ``{{ text | markdown }}``: Markdown as safe HTML;
 - ``{{ time | when }}``: a time in UTC, which ``times.js`` shows in the reader's own time zone;
@@ -21,6 +23,7 @@ from flask import session
 from flask.sansio.blueprints import BlueprintSetupState
 from markupsafe import Markup
 
+from .course import about_step
 from .errors import advice
 from .errors import heading
 from .errors import way_back
@@ -35,6 +38,7 @@ bp = Blueprint(
 bp.add_app_template_filter(heading)
 bp.add_app_template_filter(advice)
 bp.add_app_template_global(way_back)
+bp.add_app_template_global(about_step)
 
 
 @bp.app_template_filter("markdown")

@@ -42,6 +42,7 @@ def every_page(server: Server, fixture: Callable[[str], object]) -> list[Visit]:
             if any(link.startswith("/admin/") for link in admin.get("/").links()):
                 visits = walk(admin, "/admin/", per_kind=1)  # its lists have a link for each order
                 found += (visit for visit in visits if visit[1].startswith("/admin"))
+                found.append(typed(admin, "/admin/post/?flt0_0=title"))  # with a filter
         if number >= 5:
             found.append((ADDRESS_BAR, "/exports/", person.submit("/exports/")))
     return found
