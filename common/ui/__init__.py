@@ -6,9 +6,11 @@ Register it with ``app.register_blueprint(ui.bp)``. It brings
   ``highlight.css`` (made by ``python -m common.ui``) and ``favicon.svg``;
 - ``{% from "ui/forms.html" import field %}``: a form field with its label and errors;
 - ``{{ text | markdown }}``: Markdown as safe HTML;
+- ``{{ text | code }}``: a text whose `commands` look like commands;
 - ``{{ time | when }}``: a time in UTC, which ``times.js`` shows in the reader's own time zone.
 """
 
+import re
 from datetime import datetime
 
 from flask import Blueprint
@@ -17,6 +19,7 @@ from flask import Response
 from flask import session
 from flask.sansio.blueprints import BlueprintSetupState
 from markupsafe import Markup
+from markupsafe import escape
 
 from .rendering import render
 from .unnamed_fields import NamedFieldsRequest
@@ -34,6 +37,12 @@ def markdown(text: str) -> Markup:
     What would take long, or become large, is shown as it was written: nothing is an error.
     """
     return render(text)
+
+
+@bp.app_template_filter("code")
+def code(text: str) -> Markup:
+    """Return a text as HTML, with each command that is between two ` as <code>."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", escape(text)))
 
 
 @bp.record_once
