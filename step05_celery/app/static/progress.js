@@ -29,7 +29,7 @@ function showText(article, text, left = "") {
 }
 
 function showPercent(article, percent) {
-  article.querySelector(".percent").textContent = `, ${percent} %`;
+  article.querySelector(".percent").textContent = `, ${percent}%`;
   article.querySelector("progress").value = percent;
 }
 
