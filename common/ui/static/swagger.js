@@ -18,7 +18,7 @@ const plugin = {
         "header",
         { role: "banner" },
         createElement(Original, properties),
-        createElement("h2", { className: "wrapper" }, "Operations"),
+        createElement("h2", null, "Operations"),
       ),
   },
 };
