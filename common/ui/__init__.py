@@ -42,7 +42,7 @@ def markdown(text: str) -> Markup:
 @bp.app_template_filter("code")
 def code(text: str) -> Markup:
     """Return a text as HTML, with each command that is between two ` as <code>."""
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", escape(text)))
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 @bp.record_once
