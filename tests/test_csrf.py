@@ -24,6 +24,8 @@ UNSAFE = (
     (4, "POST", "/auth/delete"),
     (5, "POST", "/auth/forgot"),
     (5, "POST", "/exports/"),
+    (5, "POST", "/exports/00000000-0000-4000-8000-000000000000/cancel"),
+    (5, "POST", "/exports/00000000-0000-4000-8000-000000000000/remove"),
     (3, "POST", "/auth/logout"),
 )
 FIELDS = {"title": "Changed", "body": "Changed", "username": "mallory", "password": "m" * 12}

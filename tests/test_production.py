@@ -589,6 +589,7 @@ def test_the_worker_logs_the_id_of_the_request(server, member, worker):
     given = uuid4().hex
     member.http.headers["X-Request-ID"] = given
     try:
+        member.write()
         export = Export.start(member).until_end()
     finally:
         del member.http.headers["X-Request-ID"]
@@ -662,6 +663,7 @@ def test_a_reload_ends_streams_and_loses_no_request(server, worker):
         hanging(server.worker),  # so that the export does not end before we are through
     ):
         person = Person(gunicorn).join()
+        person.write()
         path = person.api("POST", "/api/exports").headers["Location"]
         master = psutil.Process(gunicorn.web.pid)
         (old,) = master.children()

@@ -8,12 +8,14 @@ Register it with ``app.register_blueprint(ui.bp)``. It brings
 - ``{% include "ui/course.html" %}``: which step this is, and what to try;
 - ``{% from "ui/forms.html" import field %}``: a form field with its label and errors;
 - ``{{ text | markdown }}``: Markdown as safe HTML;
+- ``{{ text | code }}``: a text whose `commands` look like commands;
 - ``{{ time | when }}``: a time in UTC, which ``times.js`` shows in the reader's own time zone;
 - ``{{ error | heading }}``, ``{{ error | advice }}``, ``way_back(error)``: an error page in plain
   words, and where to go from it;
 - ``writing.js``: the length left below a text, and a question before a text is lost.
 """
 
+import re
 from datetime import datetime
 
 from flask import Blueprint
@@ -22,6 +24,7 @@ from flask import Response
 from flask import session
 from flask.sansio.blueprints import BlueprintSetupState
 from markupsafe import Markup
+from markupsafe import escape
 
 from .course import about_step
 from .errors import advice
@@ -48,6 +51,12 @@ def markdown(text: str) -> Markup:
     What would take long, or become large, is shown as it was written: nothing is an error.
     """
     return render(text)
+
+
+@bp.app_template_filter("code")
+def code(text: str) -> Markup:
+    """Return a text as HTML, with each command that is between two ` as <code>."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 @bp.record_once
