@@ -75,7 +75,8 @@ def when(time: datetime | str, timespec: str = "minutes") -> Markup:
     if isinstance(time, str):
         time = datetime.fromisoformat(time)
     text = time.replace(tzinfo=None).isoformat(" ", timespec)
-    return Markup('<time datetime="{}Z">{} UTC</time>').format(text.replace(" ", "T"), text)
+    # Nothing to escape in digits; and Markup.format() is a tenth of the time of a list of 20 posts.
+    return Markup(f'<time datetime="{text.replace(" ", "T")}Z">{text} UTC</time>')
 
 
 @bp.after_app_request
