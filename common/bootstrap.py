@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import BinaryIO
 from typing import NoReturn
 
@@ -60,16 +61,17 @@ def main() -> None:
     _open_standard_streams()
     try:
         if not is_set_up():
+            if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+                signal.signal(signal.SIGINT, interrupt)
             set_up()
+        # A Ctrl-C while the commands load waits until they can answer it without a traceback.
+        with holding_interrupts():
+            # -P: a folder common/ or a file click.py in the current directory must not be imported.
+            hand_over([str(PYTHON), "-P", "-m", "common.cli", *sys.argv[1:]], clean_environment())
     except SetupError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
         sys.exit("\nSet-up stopped. The next call of learn.py begins it again.")
-    if sys.platform != "win32":
-        # A Ctrl-C while the commands load waits until they can answer it without a traceback.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    # -P: a folder common/ or a file click.py in the current directory must not be imported.
-    hand_over([str(PYTHON), "-P", "-m", "common.cli", *sys.argv[1:]], clean_environment())
 
 
 def is_set_up() -> bool:
@@ -108,21 +110,46 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(DISTURBING)}
 
 
+def interrupt(*_: object) -> NoReturn:
+    """Stop at the first Ctrl-C; another one must not disturb how a program ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def holding_interrupts() -> Iterator[None]:
+    """Let a Ctrl-C wait. A program that is started in the block has to let it through again."""
+    if sys.platform == "win32":  # which cannot do that
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def hand_over(argv: list[str], env: dict[str, str] | None = None) -> NoReturn:
     """Become the command ``argv``: same terminal, same process where the system can do that."""
     sys.stdout.flush()
     sys.stderr.flush()
     if sys.platform == "win32":  # where exec returns to the prompt at once
+        signal.signal(signal.SIGINT, interrupt)
         sys.exit(run_in_foreground(argv, env))
     os.execvpe(argv[0], argv, os.environ if env is None else env)
 
 
-def run_in_foreground(argv: list[str], env: dict[str, str] | None = None) -> int:
+def run_in_foreground(
+    argv: list[str], env: dict[str, str] | None = None, hold: bool = False
+) -> int:
     """Run ``argv`` to its end and return its exit code.
 
-    Ctrl-C reaches it too, so it decides how to end. When this process ends, it is terminated.
+    Ctrl-C reaches it too, so it decides how to end; with ``hold``, from when on. When this process
+    ends, it is terminated.
     """
-    with subprocess.Popen(argv, env=env) as process:
+    with holding_interrupts() if hold else nullcontext():
+        process = subprocess.Popen(argv, env=env)
+    with process:
         try:
             while True:
                 try:
@@ -290,9 +317,9 @@ def _call(what: str, argv: list[str], env: dict[str, str]) -> None:
     _say("failed\n")
     last_lines = "\n".join(f"    {line}" for line in result.stdout.splitlines()[-12:])
     raise SetupError(
-        f"Setting up failed at {what}:\n{last_lines}\n"
-        "Call learn.py again once that is mended. If packages do not arrive, check the network, "
-        "or set a mirror near you with: pip config set global.index-url URL"
+        f"Setting up failed at {what}. Check the network, then call learn.py again. If packages "
+        "do not arrive,\nset a mirror near you: pip config set global.index-url URL\n\n"
+        f"What it said last:\n{last_lines}"
     )
 
 

@@ -251,8 +251,11 @@ def test_help_names_every_command(copy):
     [
         (["run", "9"], "There is no step “9”"),
         (["run", "step0"], "could be any of these: step01_hello"),
+        (["run", "celry"], "There is no step “celry”. Did you mean celery?"),
+        (["run", "step3_logn"], "There is no step “step3_logn”. Did you mean step03_login?"),
         (["run"], "Missing argument 'STEP'. See: learn.py run --help"),
-        (["rum", "1"], "No such command 'rum'"),
+        (["rnu", "1"], "No such command 'rnu'. Did you mean 'run'?"),
+        (["run", "1", "--verbos"], "Did you mean '--verbose'?"),
         (["run", "1", "--port", "99999"], "99999"),
         (["run", "1", "--prot", "5001"], "--port"),
         (["run", "5", "--wechat"], "step 6 has one: python3 learn.py run 6 --wechat"),
