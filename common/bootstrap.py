@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import nullcontext
 from typing import BinaryIO
@@ -260,14 +261,27 @@ def _make_venv() -> None:
 def _install() -> None:
     pip = [str(PYTHON), "-I", "-m", "pip", "install"]
     uv = [str(PYTHON), "-I", "-m", "uv", "pip", "install", "--python", str(PYTHON)]
-    wanted = ["-r", "requirements.txt", "-e", "."]
+    wanted = [*_parts(), ["-r", "requirements.txt", "-e", "."]]
     env = _installer_environment()
     try:
         _call("uv, the fast installer", [*pip, "--quiet", "--retries", "1", "uv"], env)
-        _call("the packages", [*uv, *wanted], env)
+        _call("the packages", uv, env, wanted)
     except SetupError:
         # An old system, a proxy that uv cannot use …: pip is slower and works everywhere.
-        _call("the packages, by pip", [*pip, *wanted], env)
+        _call("the packages, by pip", pip, env, wanted)
+
+
+def _parts() -> list[list[str]]:
+    """Return what to install first, a few packages at a time, so that the progress can be shown.
+
+    Nothing is left out, and nothing comes that was not there: requirements.txt has all packages,
+    with exact versions. Where nobody looks on, one call for all is faster.
+    """
+    if not sys.stderr.isatty():
+        return []
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line[:1].isalnum()]
+    return [["--no-deps", *pins[start : start + 8]] for start in range(0, len(pins), 8)]
 
 
 def _installer_environment() -> dict[str, str]:
@@ -297,28 +311,38 @@ def _installer_environment() -> dict[str, str]:
     return {**settings, **for_uv, **env, "UV_NO_CONFIG": "1", "UV_NO_PROGRESS": "1"}
 
 
-def _call(what: str, argv: list[str], env: dict[str, str]) -> None:
-    """Run one tool, quietly, under one line of progress."""
+def _call(
+    what: str, argv: list[str], env: dict[str, str], parts: Sequence[Sequence[str]] = ((),)
+) -> None:
+    """Run one tool, quietly, under one line of progress: once for each of ``parts``."""
     _say(f"  {what} … ")
     began = time.monotonic()
-    result = subprocess.run(
-        argv,
-        cwd=ROOT,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
+    for done, part in enumerate(parts):
+        if done and sys.stderr.isatty():
+            left = (time.monotonic() - began) / done * (len(parts) - done)
+            _say(f"\r  {what} … {100 * done // len(parts)} %, about {left:.0f} s left  ")
+        result = subprocess.run(
+            [*argv, *part],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        if result.returncode != 0:
+            break
+    if len(parts) > 1 and sys.stderr.isatty():
+        _say(f"\r{' ' * 70}\r  {what} … ")  # over what was there
     if result.returncode == 0:
         _say(f"{time.monotonic() - began:.1f} s\n")
         return
     _say("failed\n")
     last_lines = "\n".join(f"    {line}" for line in result.stdout.splitlines()[-12:])
     raise SetupError(
-        f"Setting up failed at {what}. Check the network, then call learn.py again. If packages "
-        "do not arrive,\nset a mirror near you: pip config set global.index-url URL\n\n"
+        f"Setting up failed at {what}. Check the network, then call learn.py again.\n"
+        "If packages do not arrive, set a mirror near you: pip config set global.index-url URL\n\n"
         f"What it said last:\n{last_lines}"
     )
 
