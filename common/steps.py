@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,10 +180,17 @@ def find_step(text: str) -> Step:
     if wanted.isdigit():
         fitting = [step for step in STEPS if step.number == int(wanted)]
     else:
-        fitting = [step for step in STEPS if wanted and wanted in step.folder]
+        fitting = [
+            step
+            for step in STEPS
+            if wanted == f"step{step.number}" or (wanted and wanted in step.folder)
+        ]
     if len(fitting) == 1:
         return fitting[0]
     known = ", ".join(step.folder for step in fitting or STEPS)
     if fitting:
         raise LookupError(f"“{text}” could be any of these: {known}.")
+    names = [name for step in STEPS for name in (step.name, step.folder)]
+    if close := get_close_matches(wanted, names, n=1):
+        raise LookupError(f"There is no step “{text}”. Did you mean {close[0]}?")
     raise LookupError(f"There is no step “{text}”. The steps are: {known}.")

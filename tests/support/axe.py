@@ -3,11 +3,7 @@
 import pytest
 
 from tests.support.chromium import Chromium
-
-NEEDED = (
-    "no axe-core to check the pages with: `pip install selenium` for a browser, and "
-    "`pip install --no-deps axe-playwright-python`"
-)
+from tests.support.needed import DEV_PACKAGES
 
 # WCAG 2.0 to 2.2, levels A and AA, and what axe-core's makers advise beyond.
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -43,7 +39,7 @@ axe.run(within, options).then(
 def axe_source() -> str:
     """Return the script, or skip the test with what to install."""
     # The package is made for another driver; it carries the script apart from that.
-    return pytest.importorskip("axe_playwright_python.base", reason=NEEDED).AXE_SCRIPT
+    return pytest.importorskip("axe_playwright_python.base", reason=DEV_PACKAGES.reason).AXE_SCRIPT
 
 
 def violations(
