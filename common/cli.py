@@ -223,6 +223,8 @@ def bench_command(names: tuple[str, ...], quick: bool, folder: Path | None) -> N
     NAME is one of start, pages, million, export, workers, report, away, killed, streams; without
     one, all are measured, which takes about ten minutes. Nothing else should run meanwhile.
     """
+    if sys.platform == "win32":
+        raise click.ClickException("These figures need Linux or macOS: Redis, prefork, gunicorn.")
     from .bench import bench
 
     bench(names, quick, folder)

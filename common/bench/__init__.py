@@ -54,8 +54,6 @@ def bench(names: tuple[str, ...], quick: bool = False, folder: Path | None = Non
     for name in names:
         if name not in MEASURES:
             raise click.ClickException(f"“{name}” is none of these: {', '.join(MEASURES)}.")
-    if sys.platform == "win32":
-        raise click.ClickException("These figures need Linux or macOS: Redis, prefork, gunicorn.")
     if folder and not folder.is_dir():
         raise click.ClickException(f"There is no folder {folder}.")
     # So that the copies are deleted, too, when the terminal is closed.

@@ -55,8 +55,8 @@ class Figure:
     def aim(self) -> str:
         """The aim as text."""
         if self.at_least is not None:
-            return f"≥ {short(self.at_least)}"
-        return "" if self.at_most is None else f"≤ {short(self.at_most)}"
+            return f"≥ {self.at_least:,g}"
+        return "" if self.at_most is None else f"≤ {self.at_most:,g}"
 
     @property
     def spread(self) -> str:
@@ -68,7 +68,7 @@ class Figure:
 
 def short(number: float) -> str:
     """Return a number with three digits that count."""
-    if abs(number) >= 100:
+    if abs(number) >= 100 or number == int(number):
         return f"{number:,.0f}"
     return f"{number:.{1 if abs(number) >= 10 else 2 if abs(number) >= 0.2 else 3}f}"
 

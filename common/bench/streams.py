@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import selectors
 import socket
 import time
@@ -12,6 +13,8 @@ from contextlib import ExitStack
 from contextlib import closing
 from statistics import median
 from statistics import quantiles
+
+from redis import Redis
 
 from .. import stack
 from . import inside
@@ -27,6 +30,7 @@ from .sites import step
 # A user may have so many streams at a time.
 EACH = 10
 PAUSE = 1.0  # seconds between two states
+ARRIVES_WITHIN = 20  # seconds, or there is something wrong
 CURRENT = re.compile(rb'data: \{[^\n]*"current": (\d+),[^\n]*\n')
 
 
@@ -47,11 +51,11 @@ class Watchers:
         self._selector.register(stream, selectors.EVENT_READ, len(self.exports))
         self.exports.append(path.rsplit("/", 1)[-1])
 
-    def receive(self, current: int, seconds: float = 30) -> list[float]:
+    def receive(self, current: int) -> list[float]:
         """Return the moment when each stream got the state with this number of posts."""
         arrived: dict[int, float] = {}
         rest: dict[int, bytes] = {}
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + ARRIVES_WITHIN
         while len(arrived) < len(self.exports):
             for key, _ in self._selector.select(0.5):
                 assert isinstance(key.fileobj, socket.socket)
@@ -69,17 +73,13 @@ class Watchers:
             if time.monotonic() > deadline:
                 missing = len(self.exports) - len(arrived)
                 raise self._site.failure(
-                    f"{missing} of {len(self.exports)} streams got no state in {seconds:.0f} s."
+                    f"{missing} of {len(self.exports)} streams got no state in {ARRIVES_WITHIN} s."
                 )
         return [arrived[index] for index in range(len(self.exports))]
 
 
 def streams(run: Run) -> Iterator[Figure]:
     """The way of a state to one watcher and to many, and what many watchers cost."""
-    import resource
-
-    from redis import Redis
-
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     number = run.pick(1_000, 2 * EACH)
@@ -104,16 +104,17 @@ def streams(run: Run) -> Iterator[Figure]:
             ways = _ways(run, worker, watcher)
         yield from _figures("1 watcher", ways, pause, trip)
 
+        site.wait(lambda: not _held(redis), "the stream is freed")
         run.say(f"{number:,} streams open")
         watchers = Watchers(site, leave)
         for client, path in zip(clients[1:], paths[1:], strict=True):
             for _ in range(EACH):
                 watchers.open(client, path)
         watchers.receive(0)
-        # Not PUBSUB NUMSUB, which is wrong in Valkey 9.1 while one of its tables grows.
-        held = int(redis.info("clients")["pubsub_clients"])
+        held = _held(redis)
         yield Figure(f"held by one process, of {number:,} streams", [held], at_least=number)
 
+        worker.ask("0")  # heartbeats, and no state
         run.say(f"{number:,} streams wait")
         before = site.web_cpu()
         seconds = _seconds(lambda: time.sleep(run.pick(6, 1)))
@@ -130,8 +131,14 @@ def streams(run: Run) -> Iterator[Figure]:
         yield Figure("GET /about meanwhile", [median(abouts)], "ms", at_most=200)
         run.say("closing the streams")
         leave.close()
-        freed = site.wait(lambda: not redis.info("clients")["pubsub_clients"], "all is freed")
+        freed = site.wait(lambda: not _held(redis), "all is freed")
         yield Figure("freed after they are closed", [freed], "s", at_most=10)
+
+
+def _held(redis: Redis) -> int:
+    """Return how many streams listen to Redis."""
+    # Not PUBSUB NUMSUB, which is wrong in Valkey 9.1 while one of its tables grows.
+    return int(redis.info("clients")["pubsub_clients"])
 
 
 def _ways(run: Run, worker: Script, watchers: Watchers) -> list[float]:
