@@ -49,7 +49,7 @@ def export(run: Run) -> Iterator[Figure]:
 
 def workers(run: Run) -> Iterator[Figure]:
     """Posts a second with one and two worker processes, and in a plain loop, in turn."""
-    number = run.pick(2_000, 50)
+    number = run.pick(1_000, 50)
     with ExitStack() as leave:
         sites = [leave.enter_context(copy_of(step(6))) for _ in range(2)]
         senders = []

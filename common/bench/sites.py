@@ -257,8 +257,8 @@ class Client:
 
     def __init__(self, site: Site, name: str = "") -> None:
         self.site, self.url, self.token = site, f"http://{stack.HOST}:{site.port}", ""
-        self.cookies = CookieJar()
-        self._open = build_opener(ProxyHandler({}), HTTPCookieProcessor(self.cookies)).open
+        self._cookies = CookieJar()
+        self._open = build_opener(ProxyHandler({}), HTTPCookieProcessor(self._cookies)).open
         self.is_logged_in = bool(name)
         if name:
             self._find_token()
@@ -279,7 +279,7 @@ class Client:
     @property
     def cookie_header(self) -> str:
         """The cookies as a request has them, for those who are logged in."""
-        pairs = (f"{cookie.name}={cookie.value}" for cookie in self.cookies)
+        pairs = (f"{cookie.name}={cookie.value}" for cookie in self._cookies)
         return "; ".join(pairs) if self.is_logged_in else ""
 
     def ask(self, path: str, data: dict[str, str] | None = None) -> Answer:

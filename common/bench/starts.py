@@ -22,7 +22,7 @@ def start(run: Run) -> Iterator[Figure]:
         run.seed(sites[6], 6)
         all_sites = [leave.enter_context(hello()), *sites.values()]
         seconds: dict[str, list[float]] = {site.name: [] for site in all_sites}
-        rounds = run.pick(9, 1)
+        rounds = run.pick(5, 1)
         for number in range(rounds + 1):
             for site in all_sites:
                 run.say(f"{site.name}, {number or 'once before'} of {rounds}")
