@@ -212,15 +212,25 @@ def redis_command(port: int) -> None:
 
 @cli.command("bench")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-def bench_command(names: tuple[str, ...]) -> None:
-    """Measure the figures of this repo on your machine.
+@click.option("--quick", is_flag=True, help="Under a minute: only that all can be measured.")
+@click.option(
+    "--into",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write bench.json and bench.svg into this folder; NOTES.md shows those in docs.",
+)
+def bench_command(names: tuple[str, ...], quick: bool, folder: Path | None) -> None:
+    """Measure the figures of this repo on your machine, and compare them with their aims.
 
-    NAME is one of start, export, report, away, killed, streams; without one, all are measured,
-    which takes some minutes.
+    NAME is one of start, pages, million, export, workers, report, away, killed, streams; without
+    one, all are measured, which takes about ten minutes. Nothing else should run meanwhile.
     """
+    if sys.platform == "win32":
+        raise click.ClickException("These figures need Linux or macOS: Redis, prefork, gunicorn.")
     from .bench import bench
 
-    bench(names)
+    bench(names, quick, folder)
 
 
 def _require(step: Step) -> None:
