@@ -76,7 +76,7 @@ def run(
     )
     if done.returncode not in codes:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
-        raise click.ClickException(f"git {words[0]} failed in {cwd}:\n{said}")
+        raise click.ClickException(f"git {words[0]} failed in {cwd}:\n{said[:500]}")
     return done.stdout
 
 
@@ -85,9 +85,9 @@ def diff_options(order: Path) -> list[str]:
     patterns = [f"*{name.lstrip('*')}" for name in ORDER.split()]  # whatever folder comes before
     order.write_text("\n".join(patterns), encoding="utf-8")
     return [
-        *("-c", "core.quotePath=false", "-c", "diff.noprefix=false", "diff", f"-O{order}"),
+        *("-c", "core.quotePath=false", "-c", "diff.context=3", "diff", f"-O{order}"),
         *("--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"),
-        *("--diff-algorithm=histogram", "--unified=3"),
+        "--diff-algorithm=histogram",
     ]
 
 
