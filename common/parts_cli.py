@@ -27,6 +27,8 @@ from .steps import Step
 @click.option("--update-step", is_flag=True, help="With --save: the step's folder follows.")
 @click.option("--no-check", is_flag=True, help="With --save: do not test what has changed.")
 @click.option("--refresh", is_flag=True, help="Bring in what has changed in the step's folder.")
+@click.option("--promises", is_flag=True, help="Find the part at which each promise begins.")
+@click.option("-k", "expression", default="", help="With --promises: only these tests.")
 @click.option("--in", "inside", metavar="DIR", help="The repository for --each and --keep.")
 @click.option("--each", metavar="CMD", help="Run a command in every state, keep what it changes.")
 @click.option("--keep", is_flag=True, help="After an amended commit, keep the later states.")
@@ -37,6 +39,8 @@ def parts_command(
     update_step: bool,
     no_check: bool,
     refresh: bool,
+    promises: bool,
+    expression: str,
     inside: str | None,
     each: str | None,
     keep: bool,
@@ -55,6 +59,10 @@ def parts_command(
         workshop.save(step, directory, update_step=update_step, check=check)
     elif refresh:
         workshop.refresh(step, check=check)
+    elif promises:
+        from .promises import find_promises
+
+        find_promises(step, expression)
     elif each or keep:
         if not inside:
             raise click.UsageError("--each and --keep need --in DIR, which --edit has made.")

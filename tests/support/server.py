@@ -15,7 +15,7 @@ import pytest
 
 from common import stack
 from common.stack import free_port
-from common.steps import Step
+from common.steps import State
 from tests.support.processes import Log
 from tests.support.processes import NotReady
 from tests.support.processes import Process
@@ -43,7 +43,7 @@ class Server:
 
     checks_workers = True
 
-    def __init__(self, step: Step, source: Path) -> None:
+    def __init__(self, step: State, source: Path) -> None:
         self.step = step
         self.project = Project(step, source)
         self.port = 0
