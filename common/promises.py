@@ -51,7 +51,7 @@ def _results(part: Part, expression: str) -> dict[str, bool]:
         words += [f"--step={part.code}", f"--junitxml={report}", "-o", "junit_logging=no"]
         words += ["-k", expression] if expression else []
         done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
-        if not report.exists():
+        if done.returncode > 1 or not report.exists():
             raise click.ClickException(f"The tests cannot run:\n{done.stdout}{done.stderr}")
         found: dict[str, bool] = {}
         for case in ElementTree.parse(report).iter("testcase"):

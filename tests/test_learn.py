@@ -32,7 +32,7 @@ import requests
 from common import bootstrap
 from common import mysql
 from common import stack
-from common.diff import source_files
+from common.lessons import source_names
 from common.processes import Terminal
 from common.run import find_redis
 from common.run import run
@@ -303,7 +303,7 @@ def test_diff_shows_what_git_would_track():
             text=True,
         )
         by_git = {line for line in listing.stdout.splitlines() if (step.path / line).exists()}
-        assert set(source_files(step)) == by_git
+        assert set(source_names(step.path)) == by_git
 
 
 def test_diff_of_one_path(copy):
