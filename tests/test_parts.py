@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
@@ -82,7 +81,7 @@ def test_a_patch_is_a_title_and_a_plain_diff(part):
 @each_part
 def test_a_part_has_one_idea(part):
     """The title of a part names one idea: without “and”, in a few words."""
-    assert not re.search(r"\band\b|&|,", part.title), f"“{part.title}” is two parts"
+    assert not re.search(r"\band\b|&", part.title), f"“{part.title}” is two parts"
     assert re.fullmatch(r"\S.{5,58}[^\s.]", part.title), part.title
     titles = [other.title for other in PARTS]
     assert titles.count(part.title) == 1, f"“{part.title}” is there twice"
@@ -94,7 +93,6 @@ def test_a_part_is_small(part):
     assert lessons.code_lines(part) <= LARGEST, f"{part.title}: cut it in two"
 
 
-@pytest.mark.skipif(len(LESSONS) < len(STEPS), reason="not all lessons are cut yet")
 def test_most_parts_are_smaller():
     """The median of all parts is at most 35 changed lines of code."""
     assert statistics.median(map(lessons.code_lines, PARTS)) <= MEDIAN
@@ -188,26 +186,14 @@ def test_no_name_is_left_in_the_middle(lesson):
         known |= names
 
 
-@pytest.mark.skipif(
-    shutil.which("ruff", path=str(Path(sys.executable).parent)) is None, reason="pip install ruff"
-)
 def test_no_state_has_an_unused_import(tmp_path):
     """In no state a name is imported and not used, used and not there, or given twice."""
+    pytest.importorskip("ruff", reason="pip install -r requirements-dev.txt")
     for part in PARTS:
         files = {n: c for n, c in files_after(part).items() if n.endswith(".py")}
         lessons.write(files, tmp_path / part.code)
-    words = [
-        "-m",
-        "ruff",
-        "check",
-        "--isolated",
-        "--no-cache",
-        "--select=F",
-        "--output-format=concise",
-    ]
-    run = subprocess.run(
-        [sys.executable, *words, "."], cwd=tmp_path, capture_output=True, text=True
-    )
+    words = ["-m", "ruff", "check", "--isolated", "--no-cache", "--select=F", "."]
+    run = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
