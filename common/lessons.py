@@ -194,8 +194,9 @@ def files_after(state: State | None) -> Files:
 def _files_after(part: Part) -> Files:
     if not has_series(part.step):
         return files_in(part.step.path)
+    before = files_after(state_before(part))
     try:
-        return patches.apply(part.patch.read_bytes(), files_after(state_before(part)))
+        return patches.apply(part.patch.read_bytes(), before)
     except (patches.PatchError, OSError) as error:
         shown = part.patch.relative_to(LESSONS.parent)
         raise patches.PatchError(f"{shown} ({part.name}) does not apply: {error}") from error

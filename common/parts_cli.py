@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 
 import click
 
@@ -58,7 +59,7 @@ def parts_command(
         directory = Path(save).expanduser().absolute()
         workshop.save(step, directory, update_step=update_step, check=check)
     elif refresh:
-        workshop.refresh(step, check=check)
+        workshop.refresh(step, Path(mkdtemp(prefix="learn-parts-")), check)
     elif promises:
         from .promises import find_promises
 

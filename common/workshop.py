@@ -49,10 +49,14 @@ class Commit:
 # -- From parts to commits -------------------------------------------------------------------------
 
 
-def edit(step: Step, directory: Path) -> None:
-    """Make a repository of a lesson, with what the step's folder has beyond it as fixups."""
+def edit(step: Step, directory: Path, old_before: Files | None = None) -> None:
+    """Make a repository of a lesson, with what the step's folder has beyond it as fixups.
+
+    ``old_before`` is the state that the patches are for, if the lesson before has changed since.
+    """
     if directory.exists() and any(directory.iterdir()):
         raise click.ClickException(f"{directory} is there already; give a new folder.")
+    lessons.forget()
     for earlier in STEPS[: step.number - 1]:
         if changed := lessons.changed_by_hand(earlier):
             raise click.ClickException(
@@ -63,7 +67,9 @@ def edit(step: Step, directory: Path) -> None:
     goal = lessons.files_in(step.path)
     commits: list[tuple[str, Files]] = []
     trouble: list[str] = []
-    state: Files = before
+    state: Files = before if old_before is None else old_before
+    begin = f"Before lesson {step.number}"
+    first: list[tuple[str, Files]] = [(begin, state)]
     if lessons.has_series(step):
         for part in lessons.parts_of(step):
             state = _apply(part, state, trouble)
@@ -74,15 +80,36 @@ def edit(step: Step, directory: Path) -> None:
         git.run("config", f"user.{key}", value, cwd=directory)
     (directory / ".git" / "info").mkdir(exist_ok=True)
     (directory / ".git" / "info" / "exclude").write_text(EXCLUDE, encoding="utf-8")
-    begin = f"Before lesson {step.number}"
-    git.commit_all(directory, [(begin, before), *commits], BRANCH)
-    git.commit_all(directory, [(f"{step.folder}, where this should end", goal)], "goal-branch")
-    git.run("tag", "goal", "goal-branch", cwd=directory)
-    git.run("branch", "--quiet", "-D", "goal-branch", cwd=directory)
+    git.commit_all(directory, first + commits, BRANCH)
+    _tag(directory, "goal", f"{step.folder}, where this should end", goal)
     git.run("tag", "before", f"{BRANCH}~{len(commits)}", cwd=directory)
+    git.run("reset", "--quiet", "--hard", BRANCH, cwd=directory)
+    if first[0][1] != before:
+        _move_on(directory, begin, before)
+        state = git.files_of(directory, BRANCH)
     left = _add_fixups(directory, state, goal) if commits else 0
     git.run("reset", "--quiet", "--hard", BRANCH, cwd=directory)
     _say_edit(step, directory, len(commits), left, trouble)
+
+
+def _tag(directory: Path, name: str, message: str, files: Files) -> None:
+    """Make a commit that has no parent, under a tag."""
+    git.commit_all(directory, [(message, files)], f"{name}-branch")
+    git.run("tag", "--force", name, f"{name}-branch", cwd=directory)
+    git.run("branch", "--quiet", "-D", f"{name}-branch", cwd=directory)
+
+
+def _move_on(directory: Path, message: str, before: Files) -> None:
+    """Put the parts on the new end of the lesson before."""
+    git.run("tag", "old", "before", cwd=directory)
+    _tag(directory, "before", message, before)
+    try:
+        git.run("rebase", "--quiet", "--onto", "before", "old", cwd=directory)
+    except click.ClickException as error:
+        raise click.ClickException(
+            f"{error.message}\nThe lesson before has changed the same lines. Decide which stay, in "
+            f"{directory}; git rebase --continue; then git diff HEAD goal shows what is missing."
+        ) from None
 
 
 def _files_before(step: Step) -> Files:
@@ -423,11 +450,18 @@ def _replace_branch(directory: Path, commits: list[tuple[str, Files]], parent: s
     git.run("branch", "--quiet", "-D", f"{BRANCH}-new", cwd=directory)
 
 
-def refresh(step: Step, *, check: Callable[[list[Part]], bool] | None) -> None:
-    """Bring what has changed in the step's folder into its parts, where git can do it alone."""
-    with tempfile.TemporaryDirectory(prefix="learn-parts-") as name:
-        directory = Path(name, step.folder)
-        edit(step, directory)
+def refresh(step: Step, directory: Path, check: Callable[[list[Part]], bool] | None) -> None:
+    """Bring what has changed in the steps' folders into this lesson and the later ones.
+
+    Where git cannot do it alone, the repository stays in ``directory``.
+    """
+    lessons.forget()
+    later = [other for other in STEPS[step.number - 1 :] if lessons.has_series(other)]
+    before = {other: _files_before(other) for other in later}
+    for other in later:
+        repository = directory / other.folder
+        edit(other, repository, before[other])
         words = ("-c", "sequence.editor=true", "rebase", "--quiet", "-i", "--autosquash", "before")
-        git.run(*words, cwd=directory)
-        save(step, directory, update_step=False, check=check)
+        git.run(*words, cwd=repository)
+        save(other, repository, update_step=False, check=check)
+        shutil.rmtree(repository)

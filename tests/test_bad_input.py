@@ -129,7 +129,7 @@ def test_any_text_may_be_typed_at_the_login(visitor, join, text):
         assert not visitor.is_logged_in()
 
 
-@pytest.mark.since(1)
+@pytest.mark.since("1.hello")
 @texts
 def test_any_text_may_be_in_the_url(visitor, text):
     """Any text in the URL is answered without a server error."""
@@ -343,7 +343,7 @@ def test_of_two_who_register_one_name_at_once_one_wins(server, step, attempt):
     assert again.is_logged_in(), "who won cannot log in again"
 
 
-@pytest.mark.since(1)
+@pytest.mark.since("1.hello")
 def test_large_cookies_and_headers_are_no_server_error(visitor):
     """Large cookies, odd headers and long queries are never a server error."""
     page = visitor.get("/", headers={"Cookie": "session=" + "x" * 4000, "X-Odd": "\x7f" * 100})
@@ -351,7 +351,7 @@ def test_large_cookies_and_headers_are_no_server_error(visitor):
     assert visitor.get("/?" + "a=b&" * 500).status < 500
 
 
-@pytest.mark.since(1)
+@pytest.mark.since("1.hello")
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO"])
 def test_unusual_methods_are_no_server_error(visitor, method):
     """An unusual HTTP method is never a server error."""
