@@ -9,8 +9,9 @@ import subprocess
 import sys
 from contextlib import suppress
 
-# For less: leave at the end if it fits on the screen, keep colours, keep the text in sight.
-LESS = ("-F", "-R", "-X", r"-Pspace\: on, b\: back, /word\: search, q\: leave")
+# For less: leave at the end if it fits on the screen, keep colours, keep the text in sight; -Ps is
+# its prompt.
+LESS = ("-F", "-R", "-X", r"-Psspace\: on, b\: back, /word\: search, q\: leave")
 
 
 def show(text: str) -> None:
