@@ -19,7 +19,7 @@ import click
 from . import mysql
 from . import stack
 from .processes import Terminal
-from .steps import Step
+from .steps import State
 from .welcome import welcome
 
 PATIENCE = 15  # seconds for a worker to be ready, after which the page is there without it
@@ -29,7 +29,7 @@ if sys.platform != "win32":
 
 
 def run(
-    step: Step,
+    step: State,
     port: int,
     with_mysql: bool = False,
     with_wechat: bool = False,
@@ -189,9 +189,11 @@ def _start_redis(terminal: Terminal, directory: Path, why: str) -> str:
 # -- MariaDB --------------------------------------------------------------------------------------
 
 
-def _check_mysql(step: Step) -> None:
+def _check_mysql(step: State) -> None:
     if not step.database:
-        raise click.ClickException(f"Step {step.number} has no database yet; step 3 is the first.")
+        raise click.ClickException(
+            f"{step.label.capitalize()} has no database yet; step 3 is the first."
+        )
     if "DATABASE_URL" in os.environ:
         raise click.ClickException(
             "DATABASE_URL is set, so the step has a database already. Leave --mysql out to use "

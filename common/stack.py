@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from .steps import Step
+from .steps import State
 
 HOST = "127.0.0.1"
 DEFAULT_REDIS_URL = f"redis://{HOST}:6379/0"
@@ -88,7 +88,7 @@ def quiet(command: Command) -> Command:
     return Command(command.name, [python, "-m", "common.quiet", program, *quietly, *rest])
 
 
-def commands(step: Step, port: int) -> list[Command]:
+def commands(step: State, port: int) -> list[Command]:
     """Return the processes of ``step``: its worker, if it has one, and the web server.
 
     Redis and, where ``step.migrates``, `migrate_command` come before these.

@@ -15,14 +15,14 @@ from .samples import AUTHORS
 from .stack import HOST
 from .steps import ROOT
 from .steps import STEPS
-from .steps import Step
+from .steps import State
 from .to_try import TO_TRY
 
 # The login that NOTES.md works with.
 NAME, PASSWORD = "ada", "correct-horse"
 
 
-def welcome(step: Step, port: int, env: Mapping[str, str]) -> str:
+def welcome(step: State, port: int, env: Mapping[str, str]) -> str:
     """Return the block to print as soon as ``step`` answers on ``port``.
 
     ``env`` is the environment of the step, which says where its database is.
@@ -44,7 +44,7 @@ def welcome(step: Step, port: int, env: Mapping[str, str]) -> str:
     return "\n".join(["", *lines, ""])
 
 
-def _login(step: Step, env: Mapping[str, str]) -> list[str]:
+def _login(step: State, env: Mapping[str, str]) -> list[str]:
     """Return what to log in with, or how to get it."""
     try:
         hashes = find_accounts(database_url(step, env))
@@ -63,7 +63,7 @@ def _login(step: Step, env: Mapping[str, str]) -> list[str]:
     ]
 
 
-def database_url(step: Step, env: Mapping[str, str]) -> str:
+def database_url(step: State, env: Mapping[str, str]) -> str:
     """Return the address of the step's database."""
     return env.get("DATABASE_URL") or f"sqlite:///{step.path / 'instance' / 'study_log.db'}"
 
@@ -90,7 +90,7 @@ def _fits(name: str, password_hash: str) -> bool:
     return name == NAME and check_password_hash(password_hash, PASSWORD)
 
 
-def seed_commands(step: Step, env: Mapping[str, str]) -> list[str]:
+def seed_commands(step: State, env: Mapping[str, str]) -> list[str]:
     """Return what to type in another terminal, in the current folder, for an account with posts."""
     flask = Path(sys.executable).with_name("flask")
     seed = f"seed --username {NAME} --password {PASSWORD}"

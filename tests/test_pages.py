@@ -45,6 +45,7 @@ def faults(pages: list[Page], is_right) -> list[Page]:
     return [page for page in pages if not is_right(page)]
 
 
+@pytest.mark.since("1.list")
 def test_every_link_leads_somewhere(site):
     """Every link leads to a page that exists."""
     broken = [
@@ -58,18 +59,21 @@ def test_every_link_leads_somewhere(site):
         assert any(link.startswith(path) for _, link, _ in site), f"no link leads to {path}"
 
 
+@pytest.mark.since("1.template")
 def test_every_page_says_that_it_is_html5(pages):
     """Every page begins with <!doctype html>."""
     bad = faults(pages, lambda page: page.text.lstrip().lower().startswith("<!doctype html>"))
     assert not bad, f"these pages do not begin with <!doctype html>: {bad}"
 
 
+@pytest.mark.since("1.template")
 def test_every_page_names_its_language(pages):
     """Every page names its language."""
     bad = faults(pages, lambda page: page.soup.html and page.soup.html.get("lang"))
     assert not bad, f"these pages have no <html lang=…>, which screen readers need: {bad}"
 
 
+@pytest.mark.since("1.template")
 def test_every_page_has_a_title(pages):
     """Every page has a title."""
     bad = faults(pages, lambda page: page.soup.title and page.soup.title.get_text(strip=True))
@@ -87,18 +91,21 @@ def test_every_page_has_a_description(pages):
         assert other == page.heading, f"“{other}” and “{page.heading}” have one description: {text}"
 
 
+@pytest.mark.since("1.template")
 def test_every_page_has_one_h1(pages):
     """Every page has one <h1>."""
     bad = faults(pages, lambda page: len(page.soup("h1")) == 1 and page.heading)
     assert not bad, f"these pages have no <h1>, an empty one or several: {bad}"
 
 
+@pytest.mark.since("1.errors")
 def test_every_page_has_a_nav(pages):
     """Every page has a <nav> with links."""
     bad = faults(pages, lambda page: page.soup.select("nav a[href]"))
     assert not bad, f"these pages have no <nav> with links in it: {bad}"
 
 
+@pytest.mark.since("1.hello")
 def test_no_page_has_inline_scripts_or_styles(site):
     """No page has inline scripts or styles, which a strict Content-Security-Policy forbids."""
     for _, _, page in site:
@@ -107,6 +114,7 @@ def test_no_page_has_inline_scripts_or_styles(site):
         assert not parser.found, f"{page}, and has, instead of a file in static/: {parser.found}"
 
 
+@pytest.mark.since("1.hello")
 def test_every_field_has_a_label(pages):
     """Every field has a label."""
     bad = [
@@ -138,6 +146,7 @@ def test_every_page_begins_with_a_link_to_its_content(pages):
     )
 
 
+@pytest.mark.since("1.hello")
 def test_descriptions_of_fields_exist(pages):
     """Every field that names a description on the page has one."""
     bad = [
@@ -166,6 +175,7 @@ def test_an_error_is_tied_to_its_field(site):
             )
 
 
+@pytest.mark.since("1.hello")
 def test_every_id_is_unique(pages):
     """Every id is unique on its page."""
     for page in pages:
@@ -174,6 +184,7 @@ def test_every_id_is_unique(pages):
         assert not twice, f"{page} uses these ids more than once: {twice}"
 
 
+@pytest.mark.since("1.static")
 def test_pages_load_nothing_from_other_hosts(site, visitor):
     """Pages load styles, scripts and pictures from this server only, and all of them exist."""
     fetched = {
@@ -198,6 +209,7 @@ def test_pages_load_nothing_from_other_hosts(site, visitor):
             assert not far, f"{parts.path} fetches from elsewhere: {far}"
 
 
+@pytest.mark.since("1.hello")
 def test_forms_are_sent_to_this_server(site):
     """Forms are sent to this server only."""
     for _, link, page in site:
@@ -206,6 +218,7 @@ def test_forms_are_sent_to_this_server(site):
             assert there.netloc == urlsplit(page.url).netloc, f"{link} sends a form to {there}"
 
 
+@pytest.mark.since("1.hello")
 def test_home_is_html(visitor):
     """The home page is HTML."""
     page = visitor.get("/")
@@ -265,6 +278,7 @@ def test_the_navigation_marks_the_open_page(site):
     assert {"/", "/posts/", "/about", "/auth/login"} <= marked, f"only these were marked: {marked}"
 
 
+@pytest.mark.since("1.path")
 def test_hello_greets(visitor):
     """/hello/ says hello."""
     page = visitor.get("/hello/")
@@ -272,6 +286,7 @@ def test_hello_greets(visitor):
     assert "Hello" in page.words, f"{page} without “Hello” in it"
 
 
+@pytest.mark.since("1.path")
 def test_hello_greets_by_name(visitor):
     """/hello/Ada greets Ada."""
     page = visitor.get("/hello/Ada")
@@ -279,12 +294,14 @@ def test_hello_greets_by_name(visitor):
     assert "Hello, Ada" in page.words, f"{page} without “Hello, Ada” in it"
 
 
+@pytest.mark.since("1.query")
 def test_hello_takes_the_greeting_from_the_query(visitor):
     """?greeting= replaces “Hello”."""
     page = visitor.get("/hello/Ada?greeting=Good+morning")
     assert "Good morning, Ada" in page.words, f"{page} without “Good morning, Ada” in it"
 
 
+@pytest.mark.since("1.path")
 @pytest.mark.parametrize(
     "name", ["Zoë", "李雷", "👩🏽‍💻", "Ada Lovelace", "Ada+Bob", "100%", "a;b"]
 )
@@ -295,6 +312,7 @@ def test_hello_greets_any_name(visitor, name):
     assert f"Hello, {name}" in page.words, f"{page} without “Hello, {name}” in it"
 
 
+@pytest.mark.since("1.query")
 @pytest.mark.parametrize(
     "markup", ["<script>alert(1)", "<b>Ada", "<img src=x onerror=alert(1)>", "{{ 7*7 }}"]
 )
@@ -310,6 +328,7 @@ def test_hello_shows_markup_as_text(visitor, markup):
     assert not ran, f"{page} runs what the URL says: {ran}"
 
 
+@pytest.mark.since("1.about")
 def test_about_has_no_slash(visitor):
     """/about is a page, and /about/ is a 404."""
     assert visitor.get("/about").status == 200
@@ -320,6 +339,7 @@ def test_about_has_no_slash(visitor):
     )
 
 
+@pytest.mark.since("1.list")
 def test_posts_has_a_slash(visitor):
     """/posts redirects to /posts/."""
     page = visitor.get("/posts", follow=False)
@@ -331,9 +351,10 @@ def test_posts_has_a_slash(visitor):
     assert visitor.get("/posts").status == 200
 
 
+@pytest.mark.since("1.post")
 def test_a_post_has_a_page(server, step, visitor, request):
     """A post has a page, which the list links to."""
-    if step.number >= 2:  # before that, posts stand in the file
+    if step.has("posts"):  # before that, posts stand in the file
         request.getfixturevalue("person").write()
     numbers = visitor.get("/posts/").post_ids()
     assert numbers, "/posts/ links to no post such as /posts/1"
@@ -342,6 +363,7 @@ def test_a_post_has_a_page(server, step, visitor, request):
     assert page.heading
 
 
+@pytest.mark.since("1.hello")
 @pytest.mark.parametrize("number", hostile.BAD_NUMBERS)
 def test_an_unknown_post_is_404(visitor, number):
     """An unknown post is a 404, however large its number."""
@@ -349,6 +371,7 @@ def test_an_unknown_post_is_404(visitor, number):
     assert page.status == 404, f"{page}; there is no such post, so it should be 404"
 
 
+@pytest.mark.since("1.errors")
 @pytest.mark.parametrize("path", ["/no-such-page", "/posts/999999999", "/about/", "/hello/a/b"])
 def test_a_404_is_a_page_of_the_site(visitor, path):
     """A 404 is a page with the site's navigation and styles."""
@@ -381,6 +404,7 @@ def test_an_error_page_needs_no_database(own_server):
     own_server.forget_logs()
 
 
+@pytest.mark.since("1.about")
 def test_a_method_that_is_not_there_is_405(visitor):
     """A POST to a page that only answers GET is a 405."""
     page = visitor.post("/about", data={"a": "b"})

@@ -15,7 +15,7 @@ import pytest
 
 from common import stack
 from common.stack import free_port
-from common.steps import Step
+from common.steps import State
 from tests.support.needed import PACKAGES
 from tests.support.needed import REDIS
 from tests.support.processes import Log
@@ -45,7 +45,7 @@ class Server:
 
     checks_workers = True
 
-    def __init__(self, step: Step, source: Path) -> None:
+    def __init__(self, step: State, source: Path) -> None:
         self.step = step
         self.project = Project(step, source)
         self.port = 0
