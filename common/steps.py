@@ -48,6 +48,11 @@ class State:
         raise NotImplementedError
 
     @property
+    def heading(self) -> str:
+        """What it is about: ``Step 3 of 6: …``, ``Part 3.4: …``."""
+        raise NotImplementedError
+
+    @property
     def code(self) -> str:
         """What people type for it: ``3``, ``3.edit``."""
         raise NotImplementedError
@@ -114,6 +119,11 @@ class Step(State):
     def label(self) -> str:
         """What people call it: ``step 3``."""
         return f"step {self.number}"
+
+    @property
+    def heading(self) -> str:
+        """What it is about: ``Step 3 of 6: …``."""
+        return f"Step {self.number} of {len(STEPS)}: {self.idea}"
 
     @property
     def code(self) -> str:

@@ -14,8 +14,8 @@ import click
 from .samples import AUTHORS
 from .stack import HOST
 from .steps import ROOT
-from .steps import STEPS
 from .steps import State
+from .steps import Step
 from .to_try import TO_TRY
 
 # The login that NOTES.md works with.
@@ -29,15 +29,17 @@ def welcome(step: State, port: int, env: Mapping[str, str]) -> str:
     """
     page = f"http://{HOST}:{port}"
     lines = [
-        click.style(f"Step {step.number} of {len(STEPS)}: {step.idea}", bold=True),
+        click.style(step.heading, bold=True),
         "",
         f"  Open {click.style(f'{page}/', fg='cyan', bold=True)}",
         "",
     ]
     if step.database:
         lines += [f"  {line}" if line else "" for line in [*_login(step, env), ""]]
-    width = max(len(path) for path, _ in TO_TRY[step.number])
-    for index, (path, meaning) in enumerate(TO_TRY[step.number]):
+    # In the middle of a lesson, some of it may not be there yet.
+    to_try = TO_TRY[step.number] if isinstance(step, Step) else ()
+    width = max((len(path) for path, _ in to_try), default=0)
+    for index, (path, meaning) in enumerate(to_try):
         label = "Try" if index == 0 else "   "
         lines.append(f"  {label} {page}{path.ljust(width)}  {meaning}")
     lines += ["", f"  {click.style('Ctrl-C', bold=True)} stops everything."]
