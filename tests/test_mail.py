@@ -318,6 +318,23 @@ def test_a_password_for_the_mail_server_goes_by_tls(idle_server, tmp_path, tls):
 
 
 @pytest.mark.not_on_mysql("what the worker does before it asks the database again")
+def test_a_password_for_the_mail_server_never_goes_without_tls(idle_server, tmp_path):
+    """A mail server that offers no TLS gets no password, and the log says so."""
+    smtp = MailServer(tmp_path).start()
+    try:
+        idle_server.project.env["MAIL_URL"] = smtp.url.replace("//", "//study:s3cret@")
+        worker = idle_server.start().start_worker()
+        with join(idle_server) as ada, Browser(idle_server) as browser:
+            forget(browser, ada.email)
+            wait_until(lambda: "no TLS" in worker.output, "the reason in the worker's log")
+        assert smtp.tries == 0, "the mail was sent, and the password with it"
+        assert "s3cret" not in worker.output, "the password is in the log"
+    finally:
+        smtp.stop()
+    idle_server.forget_logs()
+
+
+@pytest.mark.not_on_mysql("what the worker does before it asks the database again")
 def test_a_mail_server_that_hangs_holds_a_worker_for_seconds(idle_server):
     """A mail server that never answers keeps the worker for some seconds, not for ever."""
     connections: list[socket.socket] = []
@@ -417,6 +434,20 @@ def test_a_mail_that_fails_does_not_make_the_export_fail(site, ada, smtp):
     assert finished(ada) == ["SUCCESS"]
     wait_until(lambda: "5.0.0 Never" in site.workers[0].output, "the refusal in the worker's log")
     site.forget_logs()
+
+
+@pytest.mark.ours
+def test_an_export_that_is_deleted_before_its_mail_is_no_error(own_server):
+    """The worker mails nobody about an export that is deleted meanwhile."""
+    code = (
+        "from flask.cli import ScriptInfo\n"
+        "app = ScriptInfo().load_app()\n"
+        "from app.tasks import tell_owner\n"
+        "with app.app_context():\n"
+        "    tell_owner('0' * 32)\n"
+    )
+    result = own_server.project.python("-c", code)
+    assert result.code == 0, str(result)
 
 
 # By the clock

@@ -391,6 +391,21 @@ def test_no_content_type_gets_around_the_limit(guest, member, kind):
     assert not guest.is_logged_in(), f"after {statuses}, {page}: the right guess logs in"
 
 
+@pytest.mark.parametrize("path", ["/auth/account", "/auth/delete"])
+def test_a_session_cannot_guess_its_password(production, path):
+    """A client that guesses the password of its account has to wait, whatever else it sends."""
+    with Visitor(production).join() as thief:
+        pages = []
+        for number in range(MANY):
+            token = thief.get("/auth/account").csrf_token
+            names = {"username": f"name{number}", "email": f"name{number}@example.org"}
+            fields = {"password": "a wrong guess", "csrf_token": token}
+            pages.append(thief.post(path, names | fields))
+            if pages[-1].status == 429:
+                break
+        assert pages[-1].status == 429, f"after {MANY} wrong passwords: {pages[-1]}"
+
+
 def test_an_ipv6_network_counts_as_one_client(production, member):
     """All addresses of an IPv6 network count as one client."""
     network = f"2001:db8:1:{uuid4().hex[:4]}"
@@ -537,6 +552,15 @@ def test_each_request_is_one_line_in_the_log(production, guest, member):
     mine, other = request_lines(production, f"{mark}-2")[0], lines[0]
     assert " 404 " in mine, mine
     assert mine.split()[-1] != other.split()[-1], f"it does not tell whose request it was: {mine}"
+
+
+def test_the_link_for_a_new_password_is_not_in_the_log(production, guest):
+    """The log does not keep the secret of a link for a new password."""
+    secret, mark = uuid4().hex, uuid4().hex
+    guest.get(f"/auth/reset/{secret}.{mark}")
+    guest.get(f"/auth/reset/{secret}%20%2B{mark}")
+    assert request_lines(production, "/auth/reset/"), "the request is not in the log"
+    assert not request_lines(production, secret), "who reads the log can set a new password"
 
 
 def test_a_request_keeps_the_id_of_a_trusted_proxy(production, guest):
