@@ -9,8 +9,6 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from sybil import Document
-from sybil import Region
 
 from common.steps import ROOT
 from common.steps import STEPS
@@ -20,6 +18,7 @@ MARKDOWN = MarkdownIt("commonmark").enable("table")
 # Folders with texts that are not ours, or not for readers.
 LEFT_OUT = {"node_modules", "instance", "__pycache__"}
 STEP_TITLE = re.compile(r"Step (\d+) — ")
+STEP_COMMENT = re.compile(r"^<!-- step: (\d+) -->", re.M)  # for a page that is about one step
 LINK_IN_HTML = re.compile(r"<(?:a|img)\b[^>]*(?:href|src)=\"([^\"]+)\"")
 PART_TITLE = re.compile(r"(\d+\.\d+) ")
 
@@ -49,6 +48,8 @@ class Fence:
     rest: str
     text: str
     line: int
+    # The comment <!-- afresh --> before it: what was typed so far is undone.
+    afresh: bool = False
 
     def __str__(self) -> str:
         return f"{self.section.page.name}:{self.line}"
@@ -82,12 +83,15 @@ class Page:
         seen: Counter[str] = Counter()
         section = Section(self.path, "", 0, "", 1)
         step: Step | None = None
+        afresh = False
+        if is_about_one := STEP_COMMENT.search(self.text):
+            step = STEPS[int(is_about_one[1]) - 1]
         for token, inline in zip(self.tokens, [*self.tokens[1:], None], strict=True):
             line = token.map[0] + 1 if token.map else 0
             if token.type == "heading_open":
                 title = visible_text(inline)
                 level = int(token.tag[1])
-                if level <= 2:
+                if level <= 2 and not is_about_one:
                     found = STEP_TITLE.match(title)
                     step = STEPS[int(found[1]) - 1] if found else None
                 found = PART_TITLE.match(title)
@@ -96,7 +100,10 @@ class Page:
                 self.sections.append(section)
             elif token.type == "fence":
                 language, _, rest = token.info.strip().partition(" ")
-                self.fences.append(Fence(section, language, rest.strip(), token.content, line))
+                fence = Fence(section, language, rest.strip(), token.content, line, afresh)
+                self.fences.append(fence)
+            if token.type != "inline":
+                afresh = token.type == "html_block" and "<!-- afresh -->" in token.content
         self.rows = list(self._table_rows())
 
     def _table_rows(self) -> Iterator[Row]:
@@ -172,21 +179,6 @@ def text_pages() -> list[Page]:
 def find_section(sections: list[Section], line: int) -> Section | None:
     """Return the section that a line is in."""
     return next((found for found in reversed(sections) if found.line <= line), None)
-
-
-# As examples of Sybil, whose errors name the file and the line
-
-
-def fences_in(document: Document, language: str) -> Iterator[tuple[Region, Fence]]:
-    """Yield the fences of one language in a document of Sybil, each with its place in the text."""
-    starts = [0]
-    for line in document.text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    for fence in page(Path(document.path)).fences:
-        if fence.language == language:
-            start = starts[fence.line - 1]
-            end = starts[min(fence.line + fence.text.count("\n"), len(starts) - 1)]
-            yield Region(start, end, parsed=fence), fence
 
 
 # Excerpts

@@ -38,7 +38,8 @@ from tests.support.server import redis_program
 
 # What belongs to the repo and not to a step.
 SHARED = ("common", "tests", "lessons", "docs")
-FILES = ("learn.py", "NOTES.md", "README.md", "pyproject.toml", "requirements.txt")
+FILES = (".gitignore", "learn.py", "NOTES.md", "README.md", "pyproject.toml")
+FILES += ("requirements.txt", "requirements-dev.txt")
 LEFT_OUT = shutil.ignore_patterns("instance", "__pycache__", ".pytest_cache", ".git")
 # The program that stays at work until somebody stops it, and how one sees that it is ready.
 SERVERS = {
@@ -124,7 +125,12 @@ class Terminal:
     """A shell in a copy of the repo, in which one step may be in the state of a part."""
 
     def __init__(
-        self, step: Step | None, state: Path | None = None, *, fresh: bool = False
+        self,
+        step: Step | None,
+        state: Path | None = None,
+        *,
+        redis: bool = True,
+        tables: bool = True,
     ) -> None:
         self.base = new_folder()
         self.root = self.base / "study-log"
@@ -141,10 +147,11 @@ class Terminal:
         (self.base / "home").mkdir()
         self.ports = {port: free_port() for port in (5000, 5001, 8000)} | {6379: quiet_port()}
         self.servers: dict[int, tuple[int, Path]] = {}
-        self.step = step
+        # Where the next block is typed.
+        self.folder = str(self.root / step.folder if step else self.root)
         self.shell = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
-            cwd=self.root / step.folder if step else self.root,
+            cwd=self.folder,
             env=self._environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -157,8 +164,11 @@ class Terminal:
             f'[ "$1" = learn.py ] && set -- -P -m common.cli "${{@:2}}"; "{sys.executable}" "$@"'
         )
         self._run(f"python3() {{ {learn}; }}; export -f python3")
-        if step and not fresh:
-            self._prepare(step)
+        if redis and (not step or step.worker):
+            self._start_redis()
+        if tables and step and step.migrates:
+            printed, code = self._run("flask db upgrade")
+            assert code == 0, printed
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -174,23 +184,27 @@ class Terminal:
             "REDIS_URL": f"redis://127.0.0.1:{self.ports[6379]}/0",
         }
 
-    def _prepare(self, step: Step) -> None:
-        """Start from what the learner has who comes to a section: tables, and a Redis."""
-        if step.worker and (program := redis_program()):
+    def _start_redis(self) -> None:
+        """Start the Redis that the learner has at work in another terminal."""
+        if program := redis_program():
             port = self.ports[6379]
             options = f'--port {port} --bind 127.0.0.1 --save "" --dir "$TMPDIR"'
             self._start(f'"{program}" {options}', 6379)
-        if step.migrates:
-            printed, code = self._run("flask db upgrade")
-            assert code == 0, printed
+
+    def start_afresh(self) -> None:
+        """Forget what was done so far: end the servers, delete all data."""
+        for port in [port for port in self.servers if port != 6379]:
+            self.stop(port)
+        for one in STEPS:
+            shutil.rmtree(self.root / one.folder / "instance", ignore_errors=True)
 
     # What is typed
 
     def type(self, block: str, seconds: float = 60) -> None:
         """Type a block of a text, and raise Differs where something else is printed."""
         commands = read_typed(block)
-        if commands and AT_THE_ROOT.match(commands[0].command):
-            self._run(f'cd "{self.root}"')
+        at_root = commands and AT_THE_ROOT.match(commands[0].command)
+        self._run(f'cd "{self.root if at_root else self.folder}"')
         for typed in commands:
             command = self._with_free_ports(typed)
             if typed.server is not None and not self._must_end(typed):
@@ -209,6 +223,8 @@ class Terminal:
                 raise Differs(self._difference(typed, printed))
             if not typed.printed and code:
                 raise Differs(f"$ {typed.command}\nends with code {code} and prints\n{printed}")
+            if typed.command.startswith("cd "):
+                self.folder = self._run("pwd")[0].strip()
 
     @staticmethod
     def _must_end(typed: Typed) -> bool:
@@ -286,6 +302,7 @@ class Terminal:
     def _start(self, command: str, port: int) -> tuple[int, Path]:
         key = port or -len(self.servers) - 1
         log = self.base / f"log{abs(key)}-{secrets.token_hex(4)}.txt"
+        log.touch()
         quoted = command.replace("'", "'\\''")
         printed, _ = self._run(f"setsid bash -c '{quoted}' >\"{log}\" 2>&1 & echo $!")
         pid = int(printed.split()[-1])
