@@ -18,8 +18,12 @@ What can be tried:
 - ``open /path``: look at a page; ``register``: make an account, and stay logged in;
 - ``send /path name=value name=value``: fill in the form there, and send it;
 - ``post /path name=value``: send it as a program does, which has not seen the form;
-- ``start``: start the step, which something else must have stopped from starting;
-- ``worker``: start a worker.
+- ``start``: start the step (and keep what it says if it does not start); the others do this too;
+- ``start without upgrade``: the same, with the database as it is;
+- ``worker``: start a worker; ``stop redis``: end Redis; ``wait 6``: wait so many seconds;
+- ``make the mistake``: now, and not before all else; ``restart``: stop and start the web server.
+
+``{port}`` in a line is the port of the step, which is 5000 in a symptom.
 """
 
 import contextlib
@@ -28,6 +32,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from email import message_from_string
 from functools import cache
@@ -39,12 +44,13 @@ from common.steps import Step
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
-from tests.support.processes import NotReady
 from tests.support.server import Server
 from tests.support.states import folder_of
 from tests.support.typed import tidy
 
 FOLDER = ROOT / "lessons" / "mistakes"
+# Mistakes that are made while the step is at work.
+LATER = "make the mistake"
 PLACES = ("page", "terminal", "check")
 HEADERS = {"Step", "Part", "Try", "Symptom", "Where", "Cause", "Fix", "Noticed-by"}
 
@@ -139,31 +145,44 @@ class Trial:
 
     def look(self) -> str:
         """Do what the mistake says; return all that was seen at its place."""
+        if LATER not in self.mistake.tries:
+            self.make_mistake()
         for line in self.mistake.tries:
-            self._try(line)
+            self._try(line.replace("{port}", str(self.server.port)))
         if self.mistake.where == "page":
             return "\n".join(f"{page.status}: {page.words}\n{page.text}" for page in self.pages)
         logs = [self.server.web_log.text(), *(worker.output for worker in self.server.workers)]
-        return tidy(self.printed + "".join(logs))
+        seen = tidy(self.printed + "".join(logs))
+        return seen.replace(str(self.server.port), "5000") if self.server.port else seen
 
     def _try(self, line: str) -> None:
         if line.startswith("$ "):
             self._type(line[2:])
             return
         verb, *words = shlex.split(line)
-        if verb == "start":
+        if line == LATER:
+            self.make_mistake()
+        elif verb == "start" or self.server.web is None:
             try:
-                self.server.start()
-            except NotReady as problem:
+                self.server.start(upgrade="without" not in words)
+            except AssertionError as problem:
+                if verb != "start":
+                    raise
                 self.printed += str(problem)
-            except AssertionError as problem:  # flask db upgrade
-                self.printed += str(problem)
-            return
-        if self.server.web is None:
-            self.server.start()
         if verb == "worker":
             self.server.start_worker()
-            return
+        elif verb == "restart":
+            self.server.restart()
+        elif verb == "stop":
+            self.server.redis.kill()
+        elif verb == "wait":
+            time.sleep(float(words[0]))
+        elif verb in ("open", "register", "send", "post"):
+            self._browse(verb, words)
+        elif verb not in ("start", "make"):
+            raise ValueError(f"{self.mistake.path.name}: nobody knows how to “{line}”")
+
+    def _browse(self, verb: str, words: list[str]) -> None:
         if self.browser is None:
             kind = Person if "register" in self.mistake.tries else Browser
             self.browser = kind(self.server)
@@ -176,13 +195,14 @@ class Trial:
             self.pages.append(self.browser.get(path))
         elif verb == "send":
             self.pages.append(self.browser.submit(path, **data))
-        elif verb == "post":
-            self.pages.append(self.browser.post(path, data))
         else:
-            raise ValueError(f"{self.mistake.path.name}: nobody knows how to “{line}”")
+            self.pages.append(self.browser.post(path, data))
 
     def _type(self, command: str) -> None:
         project = self.server.project
+        if re.fullmatch(r"(?:flask|celery) [^&|;<>$'\"]*", command):
+            self.printed += project.python("-m", *command.split()).output  # forked, so faster
+            return
         run = subprocess.run(
             ["bash", "-c", command],
             cwd=project.folder,
@@ -208,7 +228,6 @@ def trial(mistake: Mistake):
     """Make a mistake in a copy of its state."""
     found = Trial(mistake)
     try:
-        found.make_mistake()
         yield found
     finally:
         found.close()
