@@ -216,8 +216,8 @@ def test_home_says_which_step_it_is_and_what_to_try(visitor, person_if_any, step
     """The home page says which step it is, and links to three things to try."""
     for browser in filter(None, (visitor, person_if_any)):
         page = browser.get("/")
-        title = page.soup.main.find("h2").get_text()
-        assert title == f"Step {step.number} of {len(STEPS)}: {step.idea}"
+        titles = [tag.get_text() for tag in page.soup.select("main h2")]
+        assert titles == [f"Step {step.number} of {len(STEPS)}: {step.idea}"]
         links = [link["href"] for link in page.soup.select("main li a[href]")]
         assert len(links) >= 3, f"three things to try, with links, not {links}"
         assert len(page.soup.select("main li")) == 3
