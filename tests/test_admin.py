@@ -821,8 +821,8 @@ def test_admin_pages_are_pages_of_the_site(boss, person):
     home = boss.get("/")
     for path in ("/admin/", "/admin/user/", "/admin/post/", edit_path("post", number)):
         page = boss.get(path)
-        header = page.soup.header
-        assert header.summary.get_text(strip=True) == boss.username, f"{page} in another header"
+        names = [tag.get_text(strip=True) for tag in page.soup.select("header nav summary")]
+        assert names == [boss.username], f"{page} without the name of the user in its navigation"
         assert page.forms_to("/auth/logout"), f"{page} without a way to log out"
         files = [tag.get("href") or tag["src"] for tag in page.soup(["link", "script"])]
         known = [tag.get("href") or tag["src"] for tag in home.soup(["link", "script"])]
