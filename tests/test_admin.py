@@ -1,6 +1,5 @@
 """The admin page: who gets in, what can be done there, and what can not."""
 
-import json
 import re
 import threading
 from collections.abc import Callable
@@ -89,10 +88,20 @@ def edit_user(boss: Person, person: Person, **fields: object) -> Page:
 
 
 def cells(page: Page) -> list[list[str]]:
-    """What the table of a page shows, without the buttons."""
+    """What the table of a page shows, without the boxes and buttons."""
     rows = page.soup.select("tbody tr, table.model-list > tr")
     texts = ([td.get_text(" ", strip=True) for td in row("td")] for row in rows)
-    return [row[2:] for row in texts if len(row) > 2]
+    return [row[1:-1] for row in texts if len(row) > 2]
+
+
+def filtered(boss: Person, table: str, name: str, value: str = "") -> list[list[str]]:
+    """What the table shows with the filter of that name, chosen and sent as a person does it."""
+    page = boss.get(f"/admin/{table}/")
+    values = {" ".join(one.get_text().split()): one["value"] for one in page.soup("option")}
+    assert name in values, f"{page} has no filter “{name}” among {sorted(values)}"
+    page = boss.get(f"/admin/{table}/?filter={quote(values[name])}&value={quote(value)}")
+    assert page.status == 200, f"{page} for the filter “{name}”"
+    return cells(page)
 
 
 def counts(server: Server) -> list[int]:
@@ -177,6 +186,13 @@ def test_the_posts_can_be_searched_filtered_sorted_and_paged(boss, seeded, perso
     for query in (f"search={title}", f"search={title[:8].upper()}+{title[8:]}", f"flt0_0={title}"):
         found = cells(boss.get(f"/admin/post/?{query}"))
         assert [row[1:3] for row in found] == [[title, person.username]], f"?{query} finds {found}"
+    page = boss.get(f"/admin/post/?search={person.username}&filter=0%3D&value={title}")
+    assert "flt0_0=" in page.url, f"{page}: the filter is not in the address"
+    assert person.username in page.url, f"{page}: the filter has replaced the search"
+    assert f"Title contains {title} Remove" in page.words, f"{page} does not show its filter"
+    (remove,) = [a["href"] for a in page.soup("a") if a.get_text() == "Remove"]
+    assert "flt" not in remove, f"“Remove” leads to {remove}"
+    assert person.username in remove, f"“Remove” leads to {remove}"
     assert len(cells(boss.get("/admin/post/"))) == 20
     first, second = (
         [int(row[0]) for row in cells(boss.get(f"/admin/post/?page={page}"))] for page in (0, 1)
@@ -197,21 +213,19 @@ def test_the_users_can_be_searched_and_filtered(boss, person):
     """The users can be searched and filtered."""
     found = cells(boss.get(f"/admin/user/?search={person.username}"))
     assert [row[1:3] for row in found] == [[person.username, ""]]
-    page = boss.get("/admin/user/")
-    groups = json.loads(page.soup.find(id="filter-groups-data").get_text())
-    (arg,) = [one["arg"] for one in groups["Admin"] if one["operation"] == "equals"]
-    admins = cells(boss.get(f"/admin/user/?flt0_{arg}=1"))
+    admins = filtered(boss, "user", "Admin equals Yes")
     assert [row[1:3] for row in admins] == [[boss.username, "yes"]]
+    assert filtered(boss, "user", "Since (UTC) greater than", "2000-01-31 12:00:00")
+    assert not filtered(boss, "user", "Since (UTC) smaller than", "2000-01-31 12:00:00")
+    page = boss.get("/admin/user/?filter=nothing&value=x")
+    assert page.status == 200, f"{page} for a filter that is not there"
 
 
 def found(boss: Person, table: str, column: str, text: str) -> list[list[str]]:
     """What the search and the filter "contains" find; both have to find the same."""
-    page = boss.get(f"/admin/{table}/")
-    groups = json.loads(page.soup.find(id="filter-groups-data").get_text())
-    args = {one["operation"]: one["arg"] for one in groups[column]}
     rows = cells(boss.get(f"/admin/{table}/?search={quote(text)}"))
-    assert rows == cells(boss.get(f"/admin/{table}/?flt0_{args['contains']}={quote(text)}"))
-    others = cells(boss.get(f"/admin/{table}/?flt0_{args['not contains']}={quote(text)}"))
+    assert rows == filtered(boss, table, f"{column} contains", text)
+    others = filtered(boss, table, f"{column} not contains", text)
     assert not any(row in others for row in rows), f"“not contains {text}” shows what contains it"
     return rows
 
@@ -412,6 +426,7 @@ def test_error_messages_are_beside_their_fields(boss):
         assert field["aria-invalid"] == "true"
         assert page.soup.find(id=field["aria-describedby"]).get_text(strip=True)
     assert "short" not in page.text, "the page sends a password back"
+    assert not page.soup.select("#messages > *"), f"{page}: the message belongs to the fields"
 
 
 # Deleting
@@ -800,6 +815,33 @@ def test_admin_pages_keep_the_rules_of_all_pages(boss, person):
 
 
 @pytest.mark.ours
+def test_admin_pages_are_pages_of_the_site(boss, person):
+    """The admin page has the site's frame and files; a name in its lists is the link to the row."""
+    number = person.write("A title to click on")
+    home = boss.get("/")
+    for path in ("/admin/", "/admin/user/", "/admin/post/", edit_path("post", number)):
+        page = boss.get(path)
+        header = page.soup.header
+        assert header.summary.get_text(strip=True) == boss.username, f"{page} in another header"
+        assert page.forms_to("/auth/logout"), f"{page} without a way to log out"
+        files = [tag.get("href") or tag["src"] for tag in page.soup(["link", "script"])]
+        known = [tag.get("href") or tag["src"] for tag in home.soup(["link", "script"])]
+        more = [file for file in files if file not in known]
+        assert more in ([], ["/ui/admin.js"]), f"{page} loads {more} besides what home loads"
+    page = boss.get("/admin/post/")
+    (link,) = [a["href"] for a in page.soup("a") if a.get_text() == "A title to click on"]
+    form = boss.get(link)
+    assert form.soup.find(attrs={"name": "title"})["value"] == "A title to click on"
+    assert form.soup.select('nav[aria-label="Admin"] a[href="/admin/post/"]')
+
+
+# Where a text in the table is on the screen.
+PLACE = """[...document.querySelectorAll("td")].find(
+    cell => cell.innerText.trim() === arguments[0]
+).getBoundingClientRect()"""
+
+
+@pytest.mark.ours
 @pytest.mark.one_step
 def test_the_admin_page_works_in_a_browser(boss, person):
     """Filters, the question before deleting and narrow screens work in a real browser."""
@@ -813,20 +855,20 @@ def test_the_admin_page_works_in_a_browser(boss, person):
             wide = tab.js("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{path} is {wide} pixels too wide for a narrow screen"
         tab.open("/admin/post/")
-        tab.click("a.filter")
-        tab.wait("document.querySelector('.filter-val')", "a filter can be added")
-        unnamed = "[...document.querySelectorAll('.filters :is(input, select)')]"
-        tab.wait(
-            f"{unnamed}.every(field => field.ariaLabel)", "the fields of the filter have names"
-        )
-        tab.press(title)
-        tab.click("#filter_form button")
+        tab.click(".filters summary")
+        tab.click("#value")
+        tab.press(title, "Enter")
         tab.wait("location.search.includes('flt')", "the filter is sent")
         assert tab.js("document.querySelectorAll('.action-checkbox').length") == 1
         tab.click("td a[href*='/delete/']")
         tab.wait("location.pathname.endsWith('/delete/')", "a page asks first")
-        tab.click("main a.btn-secondary")
+        tab.click("main a.secondary")
         tab.wait("location.search.includes('flt')", "the way back leads to the same list")
+        for name in (title, person.username):
+            place = tab.js(PLACE, name)
+            assert 0 <= place["left"] < place["right"] <= 360, f"on a phone “{name}” is at {place}"
+        tab.click("#all")
+        assert tab.js("document.querySelector('.action-checkbox').checked"), "no row is ticked"
         assert boss.get(f"/posts/{post}").status == 200, "it was deleted though the answer was no"
         tab.click(".action-checkbox")
         tab.click("#selected button")

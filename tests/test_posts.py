@@ -223,6 +223,17 @@ def find_by(browser, author: str) -> tuple[int | None, Page]:
     return None
 
 
+@pytest.mark.ours
+@pytest.mark.since(3)
+def test_seed_may_use_the_name_of_an_author_of_the_samples(project):
+    """`flask seed` makes a user of any name, also that of an author of the sample texts."""
+    if project.step.migrates:
+        project.flask("db", "upgrade")
+    names = ("--username", "Ada Lovelace", "--password", "a long password")
+    project.flask("seed", *names, "--posts", "3")
+    project.flask("seed", *names, "--posts", "3")
+
+
 @pytest.mark.since(3)
 def test_posts_are_paged_20_at_a_time_newest_first(seeded, visitor):
     """The list has 20 posts a page, the newest first, and links to the pages around."""

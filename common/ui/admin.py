@@ -1,6 +1,7 @@
 """The admin page's tables: Flask-Admin's ModelView with the look of the site, and strict on input.
 
-``TableView`` is for tables with an integer ``id``. It needs ``ui.bp`` for its templates, which are
+``TableView`` is for tables with an integer ``id``, the first column, and a second one that names
+the row: it is the link to the form. It needs ``ui.bp`` for its templates, which are
 in ``ui/admin/``. No lesson teaches what is here: a later Flask-Admin may do the strict part itself.
 All methods that it overrides are public in Flask-Admin.
 """
@@ -12,6 +13,7 @@ from typing import Any
 
 from flask import abort
 from flask import flash
+from flask import make_response
 from flask import redirect
 from flask import request
 from flask import url_for
@@ -27,6 +29,7 @@ from flask_admin.contrib.sqla.filters import FilterNotLike
 from flask_admin.contrib.sqla.tools import get_field_with_path
 from flask_admin.helpers import get_redirect_target
 from flask_admin.model.filters import convert
+from flask_wtf import FlaskForm
 from sqlalchemy import ColumnElement
 from sqlalchemy import SQLColumnExpression
 from sqlalchemy import false
@@ -104,7 +107,7 @@ class TableView(ModelView):
 
     list_template = "ui/admin/list.html"
     create_template = edit_template = "ui/admin/form.html"
-    # The column by which people know a row: its value is in the question before deleting.
+    # The column by which people know a row: it links to the form.
     title_column = "id"
     column_default_sort = ("id", True)
     column_type_formatters = {
@@ -113,6 +116,27 @@ class TableView(ModelView):
         datetime: lambda view, value, name: when(value),
     }
     filter_converter = Filters()
+
+    @expose("/")
+    def index_view(self) -> Any:
+        """Show the list; put a new filter, as the form sends it, where Flask-Admin looks for it."""
+        arguments = request.args.to_dict()
+        name, _, value = arguments.get("filter", "").partition("=")
+        if not name:
+            return super().index_view()
+        number = sum(argument.startswith("flt") for argument in arguments)
+        arguments[f"flt{number}_{name}"] = value or arguments.get("value", "")
+        return redirect(self.get_url(".index_view", **arguments))
+
+    def validate_form(self, form: Any) -> bool:
+        """Show a refused form at once: Flask-Admin would add a message to those at the fields."""
+        if super().validate_form(form):
+            return True
+        if isinstance(form, FlaskForm) and form.is_submitted():
+            return_url = request.values.get("url") or self.get_url(".index_view")
+            page = self.render(self.edit_template, form=form, return_url=return_url)
+            abort(make_response(page))
+        return False
 
     def create_blueprint(self, admin: Admin) -> Any:
         """Check each request before a view sees it."""

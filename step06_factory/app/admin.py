@@ -7,7 +7,6 @@ from flask import abort
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin
 from flask_admin import AdminIndexView
-from flask_admin.menu import MenuLink
 from flask_admin.theme import Bootstrap4Theme
 from flask_login import current_user
 from sqlalchemy import update
@@ -139,6 +138,5 @@ def init_app(app: Flask) -> None:
         index_view=StartView(name="Admin", template="ui/admin/index.html"),
         theme=Bootstrap4Theme(base_template="ui/admin/base.html"),
     )
-    admin.add_link(MenuLink(name="Study Log", endpoint="main.home"))
     admin.add_view(UserView(User, db, name="Users"))
     admin.add_view(PostView(Post, db, name="Posts"))

@@ -263,6 +263,8 @@ class Person(Browser):
         twin.http.cookies.update(self.http.cookies)
         if not twin.is_logged_in():
             twin.login(twin.username, twin.password)
+        if not twin.is_logged_in():  # without a database, a restart has lost the account
+            twin.register(twin.username, twin.password)
         return twin
 
     def come_back(self, browser: Browser | None = None, **more: object) -> Browser:
