@@ -12,6 +12,7 @@ import click
 
 from .arguments import COMMAND
 from .arguments import STATE
+from .bootstrap import interrupt
 from .lessons import Part
 from .lessons import all_parts
 from .lessons import position
@@ -24,6 +25,7 @@ from .steps import State
 from .steps import Step
 
 DEFAULT_PORT = 5000  # as in flask run
+PYTEST = (sys.executable, "-m", "pytest", "-p", "common.interrupts")
 
 
 PORT = click.IntRange(1, 65535)
@@ -40,8 +42,6 @@ def cli(ctx: click.Context) -> None:
     STEP is a number, a folder name or an unambiguous part of one: 3, step03_login, login. Or it is
     a part of a step, by number or name: 3.4, 3.edit.
     """
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        ctx.color = False  # otherwise there are colours on terminals, and nowhere else
     if ctx.invoked_subcommand is None:
         show_table()
 
@@ -71,7 +71,8 @@ def show_table() -> None:
 )
 @click.option("--mysql", is_flag=True, help="Steps 3 to 6: start a MariaDB and use it.")
 @click.option("--wechat", is_flag=True, help="Step 6: start a WeChat stand-in to log in with.")
-def run_command(step: State, port: int, mysql: bool, wechat: bool) -> None:
+@click.option("--verbose", is_flag=True, help="Show all lines, of banners and static files too.")
+def run_command(step: State, port: int, mysql: bool, wechat: bool, verbose: bool) -> None:
     """Start a step with all that it needs; Ctrl-C stops it.
 
     That is the web server; from step 4 on, the migrations; from step 5 on, a worker and Redis. If
@@ -87,7 +88,7 @@ def run_command(step: State, port: int, mysql: bool, wechat: bool) -> None:
             f"{COMMAND} run {other.number} --wechat"
         )
     color = click.get_current_context().color
-    run(step, port, with_mysql=mysql, with_wechat=wechat, color=color)
+    run(step, port, with_mysql=mysql, with_wechat=wechat, verbose=verbose, color=color)
 
 
 @cli.command("diff")
@@ -129,10 +130,12 @@ cli.add_command(start_command)
 def test_command(quick: bool, deep: bool, mysql: bool, arguments: tuple[str, ...]) -> None:
     """Run the tests of all steps, or some of them: arguments go to pytest."""
     from .bootstrap import hand_over
+    from .bootstrap import holding_interrupts
 
     os.chdir(ROOT)
     options = ["-m", "not slow"] * quick + ["--deep"] * deep + ["--mysql"] * mysql
-    hand_over([sys.executable, "-m", "pytest", *options, *arguments])
+    with holding_interrupts():
+        hand_over([*PYTEST, *options, *arguments])
 
 
 @cli.command("check")
@@ -154,10 +157,10 @@ def check_command(step: State, app: Path | None, mysql: bool) -> None:
         app = app.expanduser().resolve()
         _require_flask_app(app)
     os.chdir(ROOT)
-    argv = [sys.executable, "-m", "pytest", "-q", "-n0", "--tb=short", f"--step={step.code}"]
+    argv = [*PYTEST, "-q", "-n0", "--tb=short", f"--step={step.code}"]
     argv += ["--mysql"] * mysql
     # With = instead of a space, or pytest would look for tests in the folder.
-    code = run_in_foreground([*argv, f"--app={app}"] if app else argv)
+    code = run_in_foreground([*argv, f"--app={app}"] if app else argv, hold=True)
     whose = "Your app" if app else "Our app"
     if code == 0:
         click.secho(f"{whose} keeps all promises of {step.label}. {_after(step)}", fg="green")
@@ -205,15 +208,25 @@ def redis_command(port: int) -> None:
 
 @cli.command("bench")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-def bench_command(names: tuple[str, ...]) -> None:
-    """Measure the figures of this repo on your machine.
+@click.option("--quick", is_flag=True, help="Under a minute: only that all can be measured.")
+@click.option(
+    "--into",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write bench.json and bench.svg into this folder; NOTES.md shows those in docs.",
+)
+def bench_command(names: tuple[str, ...], quick: bool, folder: Path | None) -> None:
+    """Measure the figures of this repo on your machine, and compare them with their aims.
 
-    NAME is one of start, export, report, away, killed, streams; without one, all are measured,
-    which takes some minutes.
+    NAME is one of start, pages, million, export, workers, report, away, killed, streams; without
+    one, all are measured, which takes about ten minutes. Nothing else should run meanwhile.
     """
+    if sys.platform == "win32":
+        raise click.ClickException("These figures need Linux or macOS: Redis, prefork, gunicorn.")
     from .bench import bench
 
-    bench(names)
+    bench(names, quick, folder)
 
 
 def _require(state: State) -> None:
@@ -245,24 +258,42 @@ def _require_flask_app(folder: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error is one line that says what to do."""
+    """Run the command line; Ctrl-C ends it without a traceback, whatever it is doing."""
+    try:
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, interrupt)
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by bootstrap
+        code = run_command_line()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # while Python ends
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def run_command_line() -> int | str | None:
+    """Run the command that was typed, and return its exit code; an error is one line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # for terminals without “ ” and …
+    # None: colours on terminals, and nowhere else.
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    color = False if plain else None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        if sys.platform != "win32":
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by bootstrap
-        sys.exit(cli.main(prog_name="learn.py", standalone_mode=False))
+        cli.main(prog_name="learn.py", standalone_mode=False, color=color)
     except click.UsageError as error:
         name = f"{error.ctx.command_path} --help" if error.ctx else "learn.py --help"
-        click.secho(f"{error.format_message()} See: {name}", fg="red", err=True)
-        sys.exit(error.exit_code)
+        click.secho(f"{error.format_message()} See: {name}", fg="red", err=True, color=color)
+        return error.exit_code
     except click.ClickException as error:
-        click.secho(error.format_message(), fg="red", err=True)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
+        click.secho(error.format_message(), fg="red", err=True, color=color)
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except SystemExit as stop:
+        return stop.code
+    return 0
 
 
 if __name__ == "__main__":

@@ -57,6 +57,11 @@ class Part(State):
         return f"part {self.name}"
 
     @property
+    def heading(self) -> str:
+        """What it is about: ``Part 3.4: …``."""
+        return f"Part {self.name}: {self.title}"
+
+    @property
     def code(self) -> str:
         """What people type for it: ``3.edit``."""
         return f"{self.number}.{self.slug}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +18,7 @@ FEATURES = {
     "names": "3",
     "csrf": "3",
     "edit": "3",
+    "preview": "3",
     "delete": "3",
     "change-password": "3",
     "seed": "3",
@@ -43,6 +45,11 @@ class State:
     @property
     def label(self) -> str:
         """What people call it: ``step 3``, ``part 3.4``."""
+        raise NotImplementedError
+
+    @property
+    def heading(self) -> str:
+        """What it is about: ``Step 3 of 6: …``, ``Part 3.4: …``."""
         raise NotImplementedError
 
     @property
@@ -112,6 +119,11 @@ class Step(State):
     def label(self) -> str:
         """What people call it: ``step 3``."""
         return f"step {self.number}"
+
+    @property
+    def heading(self) -> str:
+        """What it is about: ``Step 3 of 6: …``."""
+        return f"Step {self.number} of {len(STEPS)}: {self.idea}"
 
     @property
     def code(self) -> str:
@@ -238,9 +250,11 @@ STEPS = (
             "app/logs.py",
             "app/models.py",
             "app/nicknames.py",
+            "app/posts.py",
             "app/security.py",
             "app/static/progress.js",
             "app/templates/auth/",
+            "app/templates/posts/index.html",
             "app/wechat.py",
             "celery_worker.py",
             "config.py",
@@ -261,10 +275,17 @@ def find_step(text: str) -> Step:
     if wanted.isdigit():
         fitting = [step for step in STEPS if step.number == int(wanted)]
     else:
-        fitting = [step for step in STEPS if wanted and wanted in step.folder]
+        fitting = [
+            step
+            for step in STEPS
+            if wanted == f"step{step.number}" or (wanted and wanted in step.folder)
+        ]
     if len(fitting) == 1:
         return fitting[0]
     known = ", ".join(step.folder for step in fitting or STEPS)
     if fitting:
         raise LookupError(f"“{text}” could be any of these: {known}.")
+    names = [name for step in STEPS for name in (step.name, step.folder)]
+    if close := get_close_matches(wanted, names, n=1):
+        raise LookupError(f"There is no step “{text}”. Did you mean {close[0]}?")
     raise LookupError(f"There is no step “{text}”. The steps are: {known}.")

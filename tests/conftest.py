@@ -23,7 +23,7 @@ from tests.support.site import Visit
 from tests.support.site import every_page
 from tests.support.wechat import StandIn
 
-pytest_plugins = ["tests.plugin"]
+pytest_plugins = ["tests.plugin", "tests.reporting"]
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ UNSAFE = (
     ("delete-account", "POST", "/auth/delete"),
     ("forgot", "POST", "/auth/forgot"),
     ("exports", "POST", "/exports/"),
+    ("exports", "POST", "/exports/00000000-0000-4000-8000-000000000000/cancel"),
+    ("exports", "POST", "/exports/00000000-0000-4000-8000-000000000000/remove"),
     ("accounts", "POST", "/auth/logout"),
 )
 FIELDS = {"title": "Changed", "body": "Changed", "username": "mallory", "password": "m" * 12}

@@ -318,6 +318,23 @@ def test_a_password_for_the_mail_server_goes_by_tls(idle_server, tmp_path, tls):
 
 
 @pytest.mark.not_on_mysql("what the worker does before it asks the database again")
+def test_a_password_for_the_mail_server_never_goes_without_tls(idle_server, tmp_path):
+    """A mail server that offers no TLS gets no password, and the log says so."""
+    smtp = MailServer(tmp_path).start()
+    try:
+        idle_server.project.env["MAIL_URL"] = smtp.url.replace("//", "//study:s3cret@")
+        worker = idle_server.start().start_worker()
+        with join(idle_server) as ada, Browser(idle_server) as browser:
+            forget(browser, ada.email)
+            wait_until(lambda: "no TLS" in worker.output, "the reason in the worker's log")
+        assert smtp.tries == 0, "the mail was sent, and the password with it"
+        assert "s3cret" not in worker.output, "the password is in the log"
+    finally:
+        smtp.stop()
+    idle_server.forget_logs()
+
+
+@pytest.mark.not_on_mysql("what the worker does before it asks the database again")
 def test_a_mail_server_that_hangs_holds_a_worker_for_seconds(idle_server):
     """A mail server that never answers keeps the worker for some seconds, not for ever."""
     connections: list[socket.socket] = []
@@ -393,6 +410,7 @@ def test_a_mail_says_that_an_export_is_ready(ada, smtp):
 
 def test_only_who_asks_for_it_gets_a_mail(ada, smtp):
     """Without the tick there is no mail, and without an address there is no tick."""
+    ada.write()
     count = len(smtp.mails)
     ada.submit("/exports/")
     finished(ada)
@@ -412,11 +430,26 @@ def finished(person: Person, count: int = 1) -> list[str]:
 
 def test_a_mail_that_fails_does_not_make_the_export_fail(site, ada, smtp):
     """An export is finished even if its mail cannot be sent."""
+    ada.write()
     smtp.replies = ["554 5.0.0 Never"]
     export_with_mail(ada)
     assert finished(ada) == ["SUCCESS"]
     wait_until(lambda: "5.0.0 Never" in site.workers[0].output, "the refusal in the worker's log")
     site.forget_logs()
+
+
+@pytest.mark.ours
+def test_an_export_that_is_deleted_before_its_mail_is_no_error(own_server):
+    """The worker mails nobody about an export that is deleted meanwhile."""
+    code = (
+        "from flask.cli import ScriptInfo\n"
+        "app = ScriptInfo().load_app()\n"
+        "from app.tasks import tell_owner\n"
+        "with app.app_context():\n"
+        "    tell_owner('0' * 32)\n"
+    )
+    result = own_server.project.python("-c", code)
+    assert result.code == 0, str(result)
 
 
 # By the clock
@@ -441,6 +474,7 @@ def test_old_exports_are_deleted_by_the_clock(idle_server):
     config.write_text(config.read_text().replace("3600", "1"))
     idle_server.start().start_worker()
     with join(idle_server) as ada:
+        ada.write()
         for _ in range(2):
             ada.api("POST", "/api/exports")
         finished(ada, 2)
@@ -468,6 +502,7 @@ def test_old_exports_are_deleted_by_the_clock(idle_server):
 def test_an_export_that_no_worker_takes_is_revoked(own_server):
     """An export that waits for a worker for a day is revoked, and says why."""
     with join(own_server) as ada:
+        ada.write()
         for _ in range(2):
             ada.api("POST", "/api/exports")
         new, old = (export["id"] for export in ada.get("/api/exports").json())

@@ -6,10 +6,17 @@ from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
+from werkzeug.exceptions import default_exceptions
+from werkzeug.http import HTTP_STATUS_CODES
 
+from common import ui
+from common.steps import STEPS
+from common.steps import Step
 from tests.support import hostile
 from tests.support.browser import NO_PAGES
 from tests.support.browser import REFUSED_FORM
+from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.inline import Inline
@@ -26,6 +33,12 @@ FETCHED = (
     ("object", "data"),
     ("form", "action"),
 )
+
+
+@pytest.fixture
+def person_if_any(step: Step, request: pytest.FixtureRequest) -> Person | None:
+    """A logged-in user, where the step has users."""
+    return request.getfixturevalue("person") if step.number >= 2 else None
 
 
 def faults(pages: list[Page], is_right) -> list[Page]:
@@ -65,6 +78,17 @@ def test_every_page_has_a_title(pages):
     """Every page has a title."""
     bad = faults(pages, lambda page: page.soup.title and page.soup.title.get_text(strip=True))
     assert not bad, f"these pages have no <title>, or an empty one: {bad}"
+
+
+def test_every_page_has_a_description(pages):
+    """Every page has a description for search engines, of its own."""
+    texts: dict[str, str] = {}
+    for page in pages:
+        tag = page.soup.find("meta", {"name": "description"})
+        text = tag.get("content", "").strip() if tag else ""
+        assert text, f'{page} has no <meta name="description" content=…>'
+        other = texts.setdefault(text, page.heading)
+        assert other == page.heading, f"“{other}” and “{page.heading}” have one description: {text}"
 
 
 @pytest.mark.since("1.template")
@@ -202,6 +226,58 @@ def test_home_is_html(visitor):
     assert page.is_html, f"{page} with the type {page.headers.get('Content-Type')}"
 
 
+@pytest.mark.ours
+@pytest.mark.about("app/templates/main/home.html", "templates/home.html")
+def test_home_says_which_step_it_is_and_what_to_try(visitor, person_if_any, step):
+    """The home page says which step it is, and links to three things to try."""
+    for browser in filter(None, (visitor, person_if_any)):
+        page = browser.get("/")
+        title = page.soup.main.find("h2").get_text()
+        assert title == f"Step {step.number} of {len(STEPS)}: {step.idea}"
+        links = [link["href"] for link in page.soup.select("main li a[href]")]
+        assert len(links) >= 3, f"three things to try, with links, not {links}"
+        assert len(page.soup.select("main li")) == 3
+        for link in links:
+            there = browser.get(link)
+            assert there.status == 200, f"the home page says to try {link}, and it is {there}"
+
+
+@pytest.mark.ours
+@pytest.mark.since(2)
+@pytest.mark.one_step
+def test_home_needs_no_page_that_the_app_does_not_have(step):
+    """The home page links to what the app has so far; an app of one's own is no step."""
+    app = Flask("app", root_path=str(step.path / "app"))
+    app.register_blueprint(ui.bp)
+    with app.test_request_context():
+        text = ui.about_step()
+        assert f"Step {step.number} of" in text
+        assert "<a" not in text, "a link to a page that this app does not have"
+        app.add_url_rule("/sign-up", "auth.login")
+        app.add_url_rule("/join", "auth.register")
+        assert "<a" in ui.about_step(), "no link to a page that this app has"
+        app.root_path = "/home/ada/notes/app"
+        assert not ui.about_step(), "an app of one's own is no step"
+
+
+@pytest.mark.ours
+@pytest.mark.since(2)
+@pytest.mark.about("app/templates/base.html")
+def test_the_navigation_marks_the_open_page(site):
+    """The link to the open page says aria-current="page", and no other link does."""
+    marked = set()
+    for _, _, page in site:
+        if not page.is_html or page.path.startswith("/api/") or page.status != 200:
+            continue
+        links = page.soup.select("header nav a[href]")
+        current = {a["href"] for a in links if a.get("aria-current") == "page"}
+        here = urlsplit(page.url).path
+        wanted = {here} & {a["href"] for a in links}
+        assert current == wanted, f"{page} marks {current} as the page that is open"
+        marked |= current
+    assert {"/", "/posts/", "/about", "/auth/login"} <= marked, f"only these were marked: {marked}"
+
+
 @pytest.mark.since("1.path")
 def test_hello_greets(visitor):
     """/hello/ says hello."""
@@ -333,3 +409,106 @@ def test_a_method_that_is_not_there_is_405(visitor):
     """A POST to a page that only answers GET is a 405."""
     page = visitor.post("/about", data={"a": "b"})
     assert page.status in (400, 405), f"{page}; /about takes no POST"
+
+
+# Error pages
+
+
+def links_in(page: Page) -> list[str]:
+    """Return where the links of a page lead, without those of the navigation."""
+    return [link["href"] for link in page.soup.select("main a[href]")]
+
+
+@pytest.mark.parametrize("path", ["/no-such-page", "/posts/999999999", "/about/"])
+def test_an_error_page_leads_on(visitor, path):
+    """An error page has a link in its content that leads on; that of a post leads to the list."""
+    page = visitor.get(path)
+    paths = [urlsplit(urljoin(page.url, link)).path for link in links_in(page)]
+    assert paths, f"{page} has no link in <main>: where can one go from there?"
+    if path.startswith("/posts/"):
+        assert "/posts/" in paths, f"{page} does not lead to the list of posts"
+    for path in paths:
+        assert visitor.get(path).status == 200, f"{page} leads to {path}"
+
+
+@pytest.mark.since(3)
+def test_an_unknown_page_of_the_list_leads_to_the_first_one(visitor):
+    """An unknown page of the list links to the first page."""
+    page = visitor.get("/posts/?page=99999")
+    assert page.status == 404
+    paths = [link.removesuffix("?page=1") for link in links_in(page)]
+    assert "/posts/" in paths, f"{page} does not lead to the first page of the list"
+
+
+@pytest.mark.since(3)
+def test_a_form_without_its_token_leads_back_to_the_form(visitor, person):
+    """The page that refuses a form without its token links to the form."""
+    for browser, path in ((person, "/posts/new"), (visitor, "/auth/login?next=/posts/new")):
+        page = browser.post(path, {"title": "Old", "body": "text", "username": "a"})
+        assert page.status == 400
+        assert path in links_in(page), f"{page} does not lead back to the form"
+
+
+@pytest.mark.since(3)
+def test_a_refused_button_leads_to_no_dead_end(person):
+    """Where an address takes only a POST, the error page does not link to it."""
+    page = person.post("/auth/logout")
+    assert page.status == 400
+    assert links_in(page), f"{page} has no link in <main>"
+    for link in links_in(page):
+        assert person.get(link).status == 200, f"{page} leads to {link}"
+
+
+# Since which step a request is refused, by whom it is sent, and with which status.
+REFUSED = (
+    (2, "visitor", "GET", "/no-such-page", {}, 404),
+    (2, "visitor", "GET", "/posts/999999999", {}, 404),
+    (2, "visitor", "POST", "/about", {"data": {"a": "b"}}, 405),
+    (2, "visitor", "GET", "/auth/logout", {}, 405),
+    (2, "visitor", "POST", "/auth/login", {"data": {}}, 400),
+    (2, "visitor", "POST", "/auth/login", {"data": {"username": "x" * 2_000_000}}, 413),
+    (2, "visitor", "GET", "/ui/ui.css", {"headers": {"Range": "bytes=9999999-"}}, 416),
+    (3, "visitor", "GET", "/posts/?page=99999", {}, 404),
+    (3, "person", "GET", "/posts/{others}/edit", {}, 403),
+    (3, "person", "POST", "/posts/{others}/delete", {"data": {}}, 400),
+    (4, "person", "GET", "/admin/", {}, 403),
+    (4, "admin", "GET", f"/admin/post/?search={'x' * 1200}", {}, 414),
+    (4, "admin", "GET", "/admin/post/?page=100000", {}, 404),
+)
+
+
+@pytest.mark.since(2)
+@pytest.mark.ours
+def test_an_error_page_is_in_our_words(step, visitor, join, request):
+    """An error page says in plain words what happened and what to do, and leads on."""
+    author, person = join(), join()
+    others = author.write()
+    people = {"visitor": visitor, "person": person}
+    if step.number >= 4:
+        people["admin"] = request.getfixturevalue("admin")[0]
+    for since, who, method, path, options, status in REFUSED:
+        if since > step.number:
+            continue
+        page = people[who].request(method, path.format(others=others), **options)
+        assert page.status == status, f"{page}; {status} was expected"
+        standard = default_exceptions[status]
+        assert page.heading != HTTP_STATUS_CODES[status], f"{page} has Werkzeug's words"
+        assert standard.description[:40] not in page.words, f"{page} has Werkzeug's words"
+        assert links_in(page), f"{page} has no link in <main>"
+        assert "page=" not in str(links_in(page)), f"{page} leads to where it came from"
+
+
+@pytest.mark.since(2)
+@pytest.mark.ours
+@pytest.mark.expects_traceback
+@pytest.mark.about("app/errors.py", "app/templates/error.html")
+def test_a_fault_of_ours_is_a_page_that_offers_to_try_again(own_server):
+    """A 500 is a page of the site that says whose fault it is, with a link to try again."""
+    template = own_server.project.folder / "app/templates/main/about.html"
+    template.write_text("{{ 1 / 0 }}")
+    with Browser(own_server) as visitor:
+        page = visitor.get("/about")
+    assert page.status == 500
+    assert "ours" in page.words, f"{page} does not say whose fault it is"
+    assert "/about" in links_in(page), f"{page} has no link to try again"
+    own_server.forget_logs()

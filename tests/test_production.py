@@ -349,6 +349,7 @@ def test_too_many_wrong_passwords_have_to_wait(guest, member):
     numbers = [int(number) for number in re.findall(r"\d+", page.words)]
     assert int(seconds) in numbers, f"{page} does not say how long to wait: {page.words}"
     assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+    assert page.soup.select("main a[href='/auth/login']"), f"{page} does not lead to the login"
     page = guest.try_to_log_in(f"  {member.username.upper()} ")
     assert page.status == 429, f"{page}; another spelling of the name is the same name"
     page = guest.try_to_log_in(member.username, member.password)
@@ -389,6 +390,21 @@ def test_no_content_type_gets_around_the_limit(guest, member, kind):
     statuses = [log_in("wrong").status for _ in range(8)]
     page = log_in(member.password)
     assert not guest.is_logged_in(), f"after {statuses}, {page}: the right guess logs in"
+
+
+@pytest.mark.parametrize("path", ["/auth/account", "/auth/delete"])
+def test_a_session_cannot_guess_its_password(production, path):
+    """A client that guesses the password of its account has to wait, whatever else it sends."""
+    with Visitor(production).join() as thief:
+        pages = []
+        for number in range(MANY):
+            token = thief.get("/auth/account").csrf_token
+            names = {"username": f"name{number}", "email": f"name{number}@example.org"}
+            fields = {"password": "a wrong guess", "csrf_token": token}
+            pages.append(thief.post(path, names | fields))
+            if pages[-1].status == 429:
+                break
+        assert pages[-1].status == 429, f"after {MANY} wrong passwords: {pages[-1]}"
 
 
 def test_an_ipv6_network_counts_as_one_client(production, member):
@@ -539,6 +555,15 @@ def test_each_request_is_one_line_in_the_log(production, guest, member):
     assert mine.split()[-1] != other.split()[-1], f"it does not tell whose request it was: {mine}"
 
 
+def test_the_link_for_a_new_password_is_not_in_the_log(production, guest):
+    """The log does not keep the secret of a link for a new password."""
+    secret, mark = uuid4().hex, uuid4().hex
+    guest.get(f"/auth/reset/{secret}.{mark}")
+    guest.get(f"/auth/reset/{secret}%20%2B{mark}")
+    assert request_lines(production, "/auth/reset/"), "the request is not in the log"
+    assert not request_lines(production, secret), "who reads the log can set a new password"
+
+
 def test_a_request_keeps_the_id_of_a_trusted_proxy(production, guest):
     """A request keeps the X-Request-ID that the proxy gives it, if it is a good one."""
     given = uuid4().hex
@@ -564,6 +589,7 @@ def test_the_worker_logs_the_id_of_the_request(server, member, worker):
     given = uuid4().hex
     member.http.headers["X-Request-ID"] = given
     try:
+        member.write()
         export = Export.start(member).until_end()
     finally:
         del member.http.headers["X-Request-ID"]
@@ -637,6 +663,7 @@ def test_a_reload_ends_streams_and_loses_no_request(server, worker):
         hanging(server.worker),  # so that the export does not end before we are through
     ):
         person = Person(gunicorn).join()
+        person.write()
         path = person.api("POST", "/api/exports").headers["Location"]
         master = psutil.Process(gunicorn.web.pid)
         (old,) = master.children()

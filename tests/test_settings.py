@@ -68,6 +68,22 @@ def test_a_blank_redis_url_is_the_default(project):
     assert_blank_is_unset(project, "REDIS_URL")
 
 
+@pytest.mark.since(5)
+@pytest.mark.parametrize(
+    "value",
+    ["localhost:25", "http://localhost", "smtp://", "smtp://ada:secret@localhost:port", "smtp://["],
+)
+def test_a_wrong_mail_url_is_one_clear_line(project, value):
+    """A MAIL_URL that cannot be used ends a command with one line that names it."""
+    assert_one_line(project, "MAIL_URL", value, "routes")
+
+
+@pytest.mark.since(5)
+def test_a_blank_mail_url_is_the_default(project):
+    """A blank MAIL_URL means that the worker prints the mails."""
+    assert_blank_is_unset(project, "MAIL_URL")
+
+
 @pytest.mark.since(6)
 @pytest.mark.parametrize("value", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_for_tests_only(project, value):

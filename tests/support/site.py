@@ -30,6 +30,11 @@ def every_page(server: Server, fixture: Callable[[str], object]) -> list[Visit]:
             post = person.write(f"A title {'that is long ' * 4}{'x' * 60}", MARKDOWN)
             found += walk(person)
             found += [(REFUSED_FORM, page.path, page) for page in refused_forms(visitor, person)]
+        if step.has("preview"):
+            preview = person.submit("/posts/new", button="preview", title="A", body=MARKDOWN)
+            found.append((ADDRESS_BAR, preview.path, preview))
+            refused = person.post("/posts/new")  # without a token
+            found.append((ADDRESS_BAR, refused.path, refused))
         if step.has("edit"):
             other = browsers.enter_context(Person(server)).join()
             found.append(typed(other, f"/posts/{post}/edit"))
@@ -38,6 +43,7 @@ def every_page(server: Server, fixture: Callable[[str], object]) -> list[Visit]:
             if any(link.startswith("/admin/") for link in admin.get("/").links()):
                 visits = walk(admin, "/admin/", per_kind=1)  # its lists have a link for each order
                 found += (visit for visit in visits if visit[1].startswith("/admin"))
+                found.append(typed(admin, "/admin/post/?flt0_0=title"))  # with a filter
         if step.has("exports"):
             found.append((ADDRESS_BAR, "/exports/", person.submit("/exports/")))
     return found
