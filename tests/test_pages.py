@@ -80,6 +80,7 @@ def test_every_page_has_a_title(pages):
     assert not bad, f"these pages have no <title>, or an empty one: {bad}"
 
 
+@pytest.mark.since("1.errors")
 def test_every_page_has_a_description(pages):
     """Every page has a description for search engines, of its own."""
     texts: dict[str, str] = {}
@@ -226,6 +227,7 @@ def test_home_is_html(visitor):
     assert page.is_html, f"{page} with the type {page.headers.get('Content-Type')}"
 
 
+@pytest.mark.since("1.list")
 @pytest.mark.ours
 @pytest.mark.about("app/templates/main/home.html", "templates/home.html")
 def test_home_says_which_step_it_is_and_what_to_try(visitor, person_if_any, step):
@@ -233,7 +235,7 @@ def test_home_says_which_step_it_is_and_what_to_try(visitor, person_if_any, step
     for browser in filter(None, (visitor, person_if_any)):
         page = browser.get("/")
         title = page.soup.main.find("h2").get_text()
-        assert title == f"Step {step.number} of {len(STEPS)}: {step.idea}"
+        assert title == f"Step {step.number} of {len(STEPS)}: {STEPS[step.number - 1].idea}"
         links = [link["href"] for link in page.soup.select("main li a[href]")]
         assert len(links) >= 3, f"three things to try, with links, not {links}"
         assert len(page.soup.select("main li")) == 3
@@ -419,6 +421,7 @@ def links_in(page: Page) -> list[str]:
     return [link["href"] for link in page.soup.select("main a[href]")]
 
 
+@pytest.mark.since("1.errors")
 @pytest.mark.parametrize("path", ["/no-such-page", "/posts/999999999", "/about/"])
 def test_an_error_page_leads_on(visitor, path):
     """An error page has a link in its content that leads on; that of a post leads to the list."""
