@@ -22,6 +22,7 @@ FEATURES = {
     "delete": "3",
     "change-password": "3",
     "seed": "3",
+    "pagination": "3",
     "migrations": "4",
     "admin": "4",
     "delete-account": "4",

@@ -26,6 +26,8 @@ import click
 from . import git
 from . import lessons
 from . import patches
+from .carry import carry
+from .carry import carry_all
 from .lessons import Files
 from .lessons import Part
 from .steps import STEPS
@@ -34,6 +36,11 @@ from .steps import Step
 BRANCH = "lesson"
 # A line that Flask, ruff or an editor makes is not in the repository.
 EXCLUDE = "instance/\n__pycache__/\n*.py[cod]\n.*_cache/\n.DS_Store\n*.swp\n*~\n"
+
+
+# What some commit should get: hunks, or with None whole files.
+Share = list[tuple[patches.Change, patches.Hunk | None]]
+Shares = dict[str, Share]
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,13 @@ class Commit:
 # -- From parts to commits -------------------------------------------------------------------------
 
 
-def edit(step: Step, directory: Path, old_before: Files | None = None) -> None:
+def edit(
+    step: Step, directory: Path, old_before: Files | None = None, *, spread: bool = False
+) -> None:
     """Make a repository of a lesson, with what the step's folder has beyond it as fixups.
 
     ``old_before`` is the state that the patches are for, if the lesson before has changed since.
+    With ``spread`` there are no fixups: all states from the one that a line belongs to get it.
     """
     if directory.exists() and any(directory.iterdir()):
         raise click.ClickException(f"{directory} is there already; give a new folder.")
@@ -65,31 +75,61 @@ def edit(step: Step, directory: Path, old_before: Files | None = None) -> None:
             )
     before = _files_before(step)
     goal = lessons.files_in(step.path)
-    commits: list[tuple[str, Files]] = []
     trouble: list[str] = []
+    messages: list[str] = []
+    states: list[Files] = []
     state: Files = before if old_before is None else old_before
-    begin = f"Before lesson {step.number}"
-    first: list[tuple[str, Files]] = [(begin, state)]
     if lessons.has_series(step):
         for part in lessons.parts_of(step):
             state = _apply(part, state, trouble)
-            commits.append((_message(part.title, part.slug, part.group.partition(" ")[2]), state))
+            states.append(state)
+            messages.append(_message(part.title, part.slug, part.group.partition(" ")[2]))
+    _init(directory)
+    if old_before is not None and old_before != before:
+        changes = _changes(directory, old_before, before)
+        states = [carry_all(changes, old_before, before, state) for state in states]
+    begin = f"Before lesson {step.number}"
+    commits = [(begin, before), *zip(messages, states, strict=True)]
+    git.commit_all(directory, commits, BRANCH)
+    _tag(directory, "goal", f"{step.folder}, where this should end", goal)
+    git.run("tag", "before", f"{BRANCH}~{len(states)}", cwd=directory)
+    left = 0
+    if states and states[-1] != goal:
+        shares = _share(directory, _changes(directory, states[-1], goal))
+        left = sum(hunk.changed if hunk else 1 for share in shares.values() for _, hunk in share)
+        if spread:
+            states = _spread(directory, shares, states, goal)
+            if "" in shares:
+                paths = sorted({change.path for change, _ in shares[""]})
+                raise click.ClickException(
+                    f"No part touches {', '.join(paths)}, so --refresh cannot tell where it "
+                    f"begins. Say so by hand: learn.py parts {step.number} --edit DIR"
+                )
+            commits = [(begin, before), *zip(messages, states, strict=True)]
+            git.commit_all(directory, commits, BRANCH)
+        else:
+            _add_fixups(directory, shares, states[-1], goal)
+    git.run("reset", "--quiet", "--hard", BRANCH, cwd=directory)
+    if not spread:
+        _say_edit(step, directory, len(states), left, trouble)
+
+
+def _init(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     git.run("init", "--quiet", "--initial-branch", BRANCH, cwd=directory)
     for key, value in zip(("name", "email"), git.identity(directory), strict=True):
         git.run("config", f"user.{key}", value, cwd=directory)
     (directory / ".git" / "info").mkdir(exist_ok=True)
     (directory / ".git" / "info" / "exclude").write_text(EXCLUDE, encoding="utf-8")
-    git.commit_all(directory, first + commits, BRANCH)
-    _tag(directory, "goal", f"{step.folder}, where this should end", goal)
-    git.run("tag", "before", f"{BRANCH}~{len(commits)}", cwd=directory)
-    git.run("reset", "--quiet", "--hard", BRANCH, cwd=directory)
-    if first[0][1] != before:
-        _move_on(directory, begin, before)
-        state = git.files_of(directory, BRANCH)
-    left = _add_fixups(directory, state, goal) if commits else 0
-    git.run("reset", "--quiet", "--hard", BRANCH, cwd=directory)
-    _say_edit(step, directory, len(commits), left, trouble)
+
+
+def _changes(directory: Path, old: Files, new: Files) -> list[patches.Change]:
+    """Return what differs between two sets of files, without any lines around it."""
+    _tag(directory, "one", "one", old)
+    _tag(directory, "other", "other", new)
+    found = patches.read(_diff(directory, "one", "other", "--no-renames", "--unified=0"))
+    git.run("tag", "--delete", "one", "other", cwd=directory)
+    return found
 
 
 def _tag(directory: Path, name: str, message: str, files: Files) -> None:
@@ -97,19 +137,6 @@ def _tag(directory: Path, name: str, message: str, files: Files) -> None:
     git.commit_all(directory, [(message, files)], f"{name}-branch")
     git.run("tag", "--force", name, f"{name}-branch", cwd=directory)
     git.run("branch", "--quiet", "-D", f"{name}-branch", cwd=directory)
-
-
-def _move_on(directory: Path, message: str, before: Files) -> None:
-    """Put the parts on the new end of the lesson before."""
-    git.run("tag", "old", "before", cwd=directory)
-    _tag(directory, "before", message, before)
-    try:
-        git.run("rebase", "--quiet", "--onto", "before", "old", cwd=directory)
-    except click.ClickException as error:
-        raise click.ClickException(
-            f"{error.message}\nThe lesson before has changed the same lines. Decide which stay, in "
-            f"{directory}; git rebase --continue; then git diff HEAD goal shows what is missing."
-        ) from None
 
 
 def _files_before(step: Step) -> Files:
@@ -147,13 +174,10 @@ def _apply(part: Part, state: Files, trouble: list[str]) -> Files:
         return lessons.files_in(folder)
 
 
-def _add_fixups(directory: Path, state: Files, goal: Files) -> int:
-    """Share the difference to the goal among the parts, by blame; return how many lines."""
-    if state == goal:
-        return 0
-    difference = patches.read(_diff(directory, BRANCH, "goal", "--no-renames", "--unified=0"))
+def _share(directory: Path, difference: list[patches.Change]) -> Shares:
+    """Share what differs from the goal among the commits, by blame; "" gets what nobody touches."""
     order, last = _who_touched(directory)
-    shares: dict[str, list[tuple[patches.Change, patches.Hunk | None]]] = {}
+    shares: Shares = {}
     for change in difference:
         owner = last.get(change.path, "")
         if change.old is None or change.new is None or not change.hunks:
@@ -166,28 +190,44 @@ def _add_fixups(directory: Path, state: Files, goal: Files) -> int:
             parts = [sha for sha in lines if sha in order]
             best = max(parts, key=order.index) if parts else owner
             shares.setdefault(best, []).append((change, hunk))
+    return dict(sorted(shares.items(), key=lambda item: order.index(item[0]) if item[0] else 999))
+
+
+def _add_fixups(directory: Path, shares: Shares, state: Files, goal: Files) -> None:
+    """Add a commit for each share, which names the commit that it belongs to."""
     commits: list[tuple[str, Files]] = []
-    done: list[tuple[patches.Change, patches.Hunk | None]] = []
-    for owner in sorted(shares, key=lambda sha: order.index(sha) if sha else len(order)):
-        done += shares[owner]
+    done: Share = []
+    for owner, share in shares.items():
+        done += share
+        message = "What belongs to no part yet"
         if owner:
             title = git.run("log", "-1", "--format=%s", owner, cwd=directory).decode().strip()
-            message = f"fixup! {title}\n"
-        else:
-            message = "What belongs to no part yet\n"
-        commits.append((message, _with(done, state, goal)))
+            message = f"fixup! {title}"
+        commits.append((f"{message}\n", _with(done, state, goal)))
     assert commits[-1][1] == goal, "the fixups should end where the step does"
     git.commit_all(directory, commits, BRANCH, parent=BRANCH)
-    return sum(change.lines for change in difference)
 
 
-def _with(
-    done: list[tuple[patches.Change, patches.Hunk | None]], state: Files, goal: Files
-) -> dict[str, bytes]:
-    """Return the state with some of the hunks that lead to the goal."""
+def _spread(directory: Path, shares: Shares, states: list[Files], goal: Files) -> list[Files]:
+    """Put each share into the state that it belongs to, and into all later ones."""
+    order, _ = _who_touched(directory)
+    end = states[-1]
+    new: list[Files] = []
+    for number, state in enumerate(states):
+        so_far = {owner for owner in shares if owner and order.index(owner) <= number}
+        share = [entry for owner in shares if owner in so_far for entry in shares[owner]]
+        if number == len(states) - 1:
+            share = [entry for entries in shares.values() for entry in entries]
+        new.append(_with(share, state, goal, end))
+    return new
+
+
+def _with(share: Share, state: Files, goal: Files, end: Files | None = None) -> dict[str, bytes]:
+    """Return the state with some of the hunks that lead from the end of the lesson to the goal."""
     files = dict(state)
+    end = state if end is None else end
     by_path: dict[str, list[patches.Hunk]] = {}
-    for change, hunk in done:
+    for change, hunk in share:
         if hunk is not None:
             by_path.setdefault(change.path, []).append(hunk)
         elif change.new is None:
@@ -195,8 +235,9 @@ def _with(
         else:
             files[change.path] = goal[change.path]
     for path, hunks in by_path.items():
-        change = patches.Change(path, path, sorted(hunks, key=lambda hunk: hunk.first))
-        files[path] = patches.replace(change, state[path])
+        if path in files:
+            hunks.sort(key=lambda hunk: hunk.first)
+            files[path] = carry(hunks, end[path], files[path])
     return files
 
 
@@ -453,15 +494,13 @@ def _replace_branch(directory: Path, commits: list[tuple[str, Files]], parent: s
 def refresh(step: Step, directory: Path, check: Callable[[list[Part]], bool] | None) -> None:
     """Bring what has changed in the steps' folders into this lesson and the later ones.
 
-    Where git cannot do it alone, the repository stays in ``directory``.
+    The repositories are in ``directory``, where the one stays that cannot be saved.
     """
     lessons.forget()
     later = [other for other in STEPS[step.number - 1 :] if lessons.has_series(other)]
     before = {other: _files_before(other) for other in later}
     for other in later:
         repository = directory / other.folder
-        edit(other, repository, before[other])
-        words = ("-c", "sequence.editor=true", "rebase", "--quiet", "-i", "--autosquash", "before")
-        git.run(*words, cwd=repository)
+        edit(other, repository, before[other], spread=True)
         save(other, repository, update_step=False, check=check)
         shutil.rmtree(repository)

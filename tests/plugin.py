@@ -17,6 +17,7 @@ from common import mysql
 from common.lessons import Part
 from common.lessons import all_parts
 from common.lessons import find_state
+from common.lessons import has_series
 from common.lessons import last_part
 from common.lessons import parts_of
 from common.lessons import position
@@ -131,7 +132,8 @@ def states_of(test: pytest.Item, since: State, until: State) -> list[State]:
             return [state] if since.number == state.number else []
         return [state] if is_between(since, state, until) else []
     if option.parts:
-        parts: list[State] = [part for part in all_parts() if is_between(since, part, until)]
+        cut = [part for part in all_parts() if has_series(part.step)]
+        parts: list[State] = [part for part in cut if is_between(since, part, until)]
         return worth_it(test, parts)
     steps = [step for step in STEPS if is_between(since, step, until)]
     steps = worth_it(test, [step for step in steps if step.database or not option.mysql])

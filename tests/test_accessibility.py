@@ -208,21 +208,25 @@ def found(tab: Chromium, server: Server, pages: list[Page], fine: set[str]) -> F
     return findings
 
 
+@pytest.mark.since("1.static")
 def test_axe_finds_no_violations(found):
     """Every page follows the rules for accessible pages that axe-core can check."""
     assert not found.violations, report(found.violations)
 
 
+@pytest.mark.since("1.static")
 def test_no_page_scrolls_sideways(found):
     """No page scrolls sideways, not even on a narrow screen or with large text."""
     assert not found.sideways, report(found.sideways)
 
 
+@pytest.mark.since("1.hello")
 def test_the_focus_is_always_visible(found):
     """Every link and field shows that it has the focus."""
     assert not found.unseen, report(found.unseen)
 
 
+@pytest.mark.since("1.static")
 @pytest.mark.ours
 def test_the_dark_color_scheme_is_dark(found):
     """With the dark color scheme every page is dark."""
@@ -259,6 +263,7 @@ LINES = """(() => {
 })()"""
 
 
+@pytest.mark.since("1.static")
 @pytest.mark.ours
 @pytest.mark.parametrize("width", [1280, 1920])
 def test_lines_have_about_70_characters(tab, width):
@@ -270,6 +275,7 @@ def test_lines_have_about_70_characters(tab, width):
     assert 62 <= mean <= 78, f"at {width} pixels the lines have these characters: {lines}"
 
 
+@pytest.mark.since("1.static")
 @pytest.mark.ours
 def test_headings_differ_in_size(tab):
     """A heading of the second rank is clearly smaller than one of the first: 1.35 rem."""
@@ -280,6 +286,7 @@ def test_headings_differ_in_size(tab):
     assert h1 / h2 > 1.3, f"h1 has {h1} pixels, h2 {h2}"
 
 
+@pytest.mark.since("1.static")
 @pytest.mark.ours
 def test_paper_has_no_navigation(tab):
     """On paper a page has its text, without the navigation."""

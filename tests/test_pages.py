@@ -38,7 +38,7 @@ FETCHED = (
 @pytest.fixture
 def person_if_any(step: Step, request: pytest.FixtureRequest) -> Person | None:
     """A logged-in user, where the step has users."""
-    return request.getfixturevalue("person") if step.number >= 2 else None
+    return request.getfixturevalue("person") if step.has("accounts") else None
 
 
 def faults(pages: list[Page], is_right) -> list[Page]:
@@ -80,6 +80,7 @@ def test_every_page_has_a_title(pages):
     assert not bad, f"these pages have no <title>, or an empty one: {bad}"
 
 
+@pytest.mark.since("1.errors")
 def test_every_page_has_a_description(pages):
     """Every page has a description for search engines, of its own."""
     texts: dict[str, str] = {}
@@ -226,6 +227,7 @@ def test_home_is_html(visitor):
     assert page.is_html, f"{page} with the type {page.headers.get('Content-Type')}"
 
 
+@pytest.mark.since("1.list")
 @pytest.mark.ours
 @pytest.mark.about("app/templates/main/home.html", "templates/home.html")
 def test_home_says_which_step_it_is_and_what_to_try(visitor, person_if_any, step):
@@ -233,7 +235,7 @@ def test_home_says_which_step_it_is_and_what_to_try(visitor, person_if_any, step
     for browser in filter(None, (visitor, person_if_any)):
         page = browser.get("/")
         titles = [tag.get_text() for tag in page.soup.select("main h2")]
-        assert titles == [f"Step {step.number} of {len(STEPS)}: {step.idea}"]
+        assert titles == [f"Step {step.number} of {len(STEPS)}: {STEPS[step.number - 1].idea}"]
         links = [link["href"] for link in page.soup.select("main li a[href]")]
         assert len(links) >= 3, f"three things to try, with links, not {links}"
         assert len(page.soup.select("main li")) == 3
@@ -419,6 +421,7 @@ def links_in(page: Page) -> list[str]:
     return [link["href"] for link in page.soup.select("main a[href]")]
 
 
+@pytest.mark.since("1.errors")
 @pytest.mark.parametrize("path", ["/no-such-page", "/posts/999999999", "/about/"])
 def test_an_error_page_leads_on(visitor, path):
     """An error page has a link in its content that leads on; that of a post leads to the list."""
@@ -460,20 +463,20 @@ def test_a_refused_button_leads_to_no_dead_end(person):
         assert person.get(link).status == 200, f"{page} leads to {link}"
 
 
-# Since which step a request is refused, by whom it is sent, and with which status.
+# What has to be there, then by whom a request is sent that is refused, and with which status.
 REFUSED = (
-    (2, "visitor", "GET", "/no-such-page", {}, 404),
-    (2, "visitor", "GET", "/posts/999999999", {}, 404),
-    (2, "visitor", "POST", "/about", {"data": {"a": "b"}}, 405),
-    (2, "visitor", "GET", "/auth/logout", {}, 405),
-    (2, "visitor", "POST", "/auth/login", {"data": {}}, 400),
-    (2, "visitor", "POST", "/auth/login", {"data": {"username": "x" * 2_000_000}}, 413),
-    (2, "visitor", "GET", "/ui/ui.css", {"headers": {"Range": "bytes=9999999-"}}, 416),
-    (3, "person", "GET", "/posts/{others}/edit", {}, 403),
-    (3, "person", "POST", "/posts/{others}/delete", {"data": {}}, 400),
-    (4, "person", "GET", "/admin/", {}, 403),
-    (4, "admin", "GET", f"/admin/post/?search={'x' * 1200}", {}, 414),
-    (4, "admin", "GET", "/admin/post/?page=100000", {}, 404),
+    ("accounts", "visitor", "GET", "/no-such-page", {}, 404),
+    ("accounts", "visitor", "GET", "/posts/999999999", {}, 404),
+    ("accounts", "visitor", "POST", "/about", {"data": {"a": "b"}}, 405),
+    ("accounts", "visitor", "GET", "/auth/logout", {}, 405),
+    ("accounts", "visitor", "POST", "/auth/login", {"data": {}}, 400),
+    ("accounts", "visitor", "POST", "/auth/login", {"data": {"username": "x" * 2_000_000}}, 413),
+    ("accounts", "visitor", "GET", "/ui/ui.css", {"headers": {"Range": "bytes=9999999-"}}, 416),
+    ("edit", "person", "GET", "/posts/{others}/edit", {}, 403),
+    ("delete", "person", "POST", "/posts/{others}/delete", {"data": {}}, 400),
+    ("admin", "person", "GET", "/admin/", {}, 403),
+    ("admin", "admin", "GET", f"/admin/post/?search={'x' * 1200}", {}, 414),
+    ("admin", "admin", "GET", "/admin/post/?page=100000", {}, 404),
 )
 
 
@@ -484,10 +487,10 @@ def test_an_error_page_is_in_our_words(step, visitor, join, request):
     author, person = join(), join()
     others = author.write()
     people = {"visitor": visitor, "person": person}
-    if step.number >= 4:
+    if step.has("admin"):
         people["admin"] = request.getfixturevalue("admin")[0]
-    for since, who, method, path, options, status in REFUSED:
-        if since > step.number:
+    for feature, who, method, path, options, status in REFUSED:
+        if not step.has(feature):
             continue
         page = people[who].request(method, path.format(others=others), **options)
         assert page.status == status, f"{page}; {status} was expected"

@@ -124,6 +124,22 @@ def test_a_change_of_the_step_goes_to_the_parts_that_it_belongs_to(lesson, cut, 
     assert states[1]["config.py"] == b"A = 2\n"
 
 
+def test_neighbouring_lines_are_no_conflict(lesson, directory, commit, tmp_path):
+    """--refresh carries a line to where it belongs also if later parts change the lines beside."""
+    commit("The first\n\nPart: first", {"app.py": "start\n\n\n\n\none\ntwo\n"})
+    commit("The second\n\nPart: second", {"app.py": "start\n\n\n\n\nzero\none\ntwo\n"})
+    commit("The third\n\nPart: third", {"app.py": "start\n\n\n\n\nzero\none\ntwo\nthree\n"})
+    workshop.save(lesson, directory, update_step=True, check=None)
+    goal = "start\n\n\n\n\nzero\nONE\nTWO\nthree\nfour\n"
+    (lesson.path / "app.py").write_text(goal)
+    workshop.refresh(lesson, tmp_path / "fresh", None)
+    assert [lessons.files_after(p)["app.py"].decode().split() for p in parts_of(lesson)] == [
+        ["start", "ONE", "TWO"],
+        ["start", "zero", "ONE", "TWO"],
+        ["start", "zero", "ONE", "TWO", "three", "four"],
+    ]
+
+
 def test_a_change_of_an_earlier_step_goes_through(lesson, cut, commit, tmp_path):
     """A line that has changed in an earlier step changes in all states of the later lessons."""
     first = STEPS[0]
@@ -146,8 +162,12 @@ def test_a_change_of_an_earlier_step_goes_through(lesson, cut, commit, tmp_path)
 def test_a_file_that_no_part_knows_waits_for_its_part(lesson, cut, tmp_path):
     """A new file in the step is a commit that no part has, which is not saved."""
     (lesson.path / "new.py").write_text("")
-    with pytest.raises(click.ClickException, match="Part: name"):
+    with pytest.raises(click.ClickException, match=r"No part touches new\.py"):
         workshop.refresh(lesson, tmp_path / "fresh", None)
+    workshop.edit(lesson, tmp_path / "again")
+    assert log(tmp_path / "again")[-1] == "What belongs to no part yet"
+    with pytest.raises(click.ClickException, match="Part: name"):
+        workshop.save(lesson, tmp_path / "again", update_step=False, check=None)
     assert series(lesson) == ["2.first", "2.second", "2.third"]
 
 
