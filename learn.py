@@ -6,7 +6,12 @@ read, so that they print a sentence instead of a SyntaxError.
 """
 # ruff: noqa: UP031, UP036
 
+import signal
 import sys
+
+if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    # Until the commands can answer it, a Ctrl-C ends this at once, and without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 if sys.version_info < (3, 11):
     sys.exit(

@@ -15,7 +15,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import BinaryIO
 from typing import NoReturn
 
@@ -60,16 +62,17 @@ def main() -> None:
     _open_standard_streams()
     try:
         if not is_set_up():
+            if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+                signal.signal(signal.SIGINT, interrupt)
             set_up()
+        # A Ctrl-C while the commands load waits until they can answer it without a traceback.
+        with holding_interrupts():
+            # -P: a folder common/ or a file click.py in the current directory must not be imported.
+            hand_over([str(PYTHON), "-P", "-m", "common.cli", *sys.argv[1:]], clean_environment())
     except SetupError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
         sys.exit("\nSet-up stopped. The next call of learn.py begins it again.")
-    if sys.platform != "win32":
-        # A Ctrl-C while the commands load waits until they can answer it without a traceback.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    # -P: a folder common/ or a file click.py in the current directory must not be imported.
-    hand_over([str(PYTHON), "-P", "-m", "common.cli", *sys.argv[1:]], clean_environment())
 
 
 def is_set_up() -> bool:
@@ -108,21 +111,46 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(DISTURBING)}
 
 
+def interrupt(*_: object) -> NoReturn:
+    """Stop at the first Ctrl-C; another one must not disturb how a program ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def holding_interrupts() -> Iterator[None]:
+    """Let a Ctrl-C wait. A program that is started in the block has to let it through again."""
+    if sys.platform == "win32":  # which cannot do that
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def hand_over(argv: list[str], env: dict[str, str] | None = None) -> NoReturn:
     """Become the command ``argv``: same terminal, same process where the system can do that."""
     sys.stdout.flush()
     sys.stderr.flush()
     if sys.platform == "win32":  # where exec returns to the prompt at once
+        signal.signal(signal.SIGINT, interrupt)
         sys.exit(run_in_foreground(argv, env))
     os.execvpe(argv[0], argv, os.environ if env is None else env)
 
 
-def run_in_foreground(argv: list[str], env: dict[str, str] | None = None) -> int:
+def run_in_foreground(
+    argv: list[str], env: dict[str, str] | None = None, hold: bool = False
+) -> int:
     """Run ``argv`` to its end and return its exit code.
 
-    Ctrl-C reaches it too, so it decides how to end. When this process ends, it is terminated.
+    Ctrl-C reaches it too, so it decides how to end; with ``hold``, from when on. When this process
+    ends, it is terminated.
     """
-    with subprocess.Popen(argv, env=env) as process:
+    with holding_interrupts() if hold else nullcontext():
+        process = subprocess.Popen(argv, env=env)
+    with process:
         try:
             while True:
                 try:
@@ -233,14 +261,27 @@ def _make_venv() -> None:
 def _install() -> None:
     pip = [str(PYTHON), "-I", "-m", "pip", "install"]
     uv = [str(PYTHON), "-I", "-m", "uv", "pip", "install", "--python", str(PYTHON)]
-    wanted = ["-r", "requirements.txt", "-e", "."]
+    wanted = [*_parts(), ["-r", "requirements.txt", "-e", "."]]
     env = _installer_environment()
     try:
         _call("uv, the fast installer", [*pip, "--quiet", "--retries", "1", "uv"], env)
-        _call("the packages", [*uv, *wanted], env)
+        _call("the packages", uv, env, wanted)
     except SetupError:
         # An old system, a proxy that uv cannot use …: pip is slower and works everywhere.
-        _call("the packages, by pip", [*pip, *wanted], env)
+        _call("the packages, by pip", pip, env, wanted)
+
+
+def _parts() -> list[list[str]]:
+    """Return what to install first, a few packages at a time, so that the progress can be shown.
+
+    Nothing is left out, and nothing comes that was not there: requirements.txt has all packages,
+    with exact versions. Where nobody looks on, one call for all is faster.
+    """
+    if not sys.stderr.isatty():
+        return []
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line[:1].isalnum()]
+    return [["--no-deps", *pins[start : start + 8]] for start in range(0, len(pins), 8)]
 
 
 def _installer_environment() -> dict[str, str]:
@@ -270,29 +311,39 @@ def _installer_environment() -> dict[str, str]:
     return {**settings, **for_uv, **env, "UV_NO_CONFIG": "1", "UV_NO_PROGRESS": "1"}
 
 
-def _call(what: str, argv: list[str], env: dict[str, str]) -> None:
-    """Run one tool, quietly, under one line of progress."""
+def _call(
+    what: str, argv: list[str], env: dict[str, str], parts: Sequence[Sequence[str]] = ((),)
+) -> None:
+    """Run one tool, quietly, under one line of progress: once for each of ``parts``."""
     _say(f"  {what} … ")
     began = time.monotonic()
-    result = subprocess.run(
-        argv,
-        cwd=ROOT,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
+    for done, part in enumerate(parts):
+        if done and sys.stderr.isatty():
+            left = (time.monotonic() - began) / done * (len(parts) - done)
+            _say(f"\r  {what} … {100 * done // len(parts)} %, about {left:.0f} s left  ")
+        result = subprocess.run(
+            [*argv, *part],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        if result.returncode != 0:
+            break
+    if len(parts) > 1 and sys.stderr.isatty():
+        _say(f"\r{' ' * 70}\r  {what} … ")  # over what was there
     if result.returncode == 0:
         _say(f"{time.monotonic() - began:.1f} s\n")
         return
     _say("failed\n")
     last_lines = "\n".join(f"    {line}" for line in result.stdout.splitlines()[-12:])
     raise SetupError(
-        f"Setting up failed at {what}:\n{last_lines}\n"
-        "Call learn.py again once that is mended. If packages do not arrive, check the network, "
-        "or set a mirror near you with: pip config set global.index-url URL"
+        f"Setting up failed at {what}. Check the network, then call learn.py again.\n"
+        "If packages do not arrive, set a mirror near you: pip config set global.index-url URL\n\n"
+        f"What it said last:\n{last_lines}"
     )
 
 

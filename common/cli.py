@@ -10,33 +10,24 @@ from pathlib import Path
 
 import click
 
+from .arguments import COMMAND
+from .arguments import STATE
+from .bootstrap import interrupt
+from .lessons import Part
+from .lessons import all_parts
+from .lessons import position
+from .parts_cli import parts_command
+from .parts_cli import playground
+from .parts_cli import start_command
 from .steps import ROOT
 from .steps import STEPS
+from .steps import State
 from .steps import Step
-from .steps import find_step
 
-COMMAND = "python learn.py" if sys.platform == "win32" else "python3 learn.py"
 DEFAULT_PORT = 5000  # as in flask run
+PYTEST = (sys.executable, "-m", "pytest", "-p", "common.interrupts")
 
 
-class StepType(click.ParamType[Step]):
-    """A step as people type it: 3, step03_login or log."""
-
-    name = "step"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Step:
-        """Return the step that ``value`` names."""
-        if isinstance(value, Step):
-            return value
-        try:
-            return find_step(str(value))
-        except LookupError as error:
-            raise click.ClickException(str(error)) from error
-
-
-STEP = StepType()
 PORT = click.IntRange(1, 65535)
 
 
@@ -48,10 +39,9 @@ PORT = click.IntRange(1, 65535)
 def cli(ctx: click.Context) -> None:
     """Study Log: a Flask app in six steps, each the one before plus one idea.
 
-    STEP is a number, a folder name or an unambiguous part of one: 3, step03_login, login.
+    STEP is a number, a folder name or an unambiguous part of one: 3, step03_login, login. Or it is
+    a part of a step, by number or name: 3.4, 3.edit.
     """
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        ctx.color = False  # otherwise there are colours on terminals, and nowhere else
     if ctx.invoked_subcommand is None:
         show_table()
 
@@ -75,13 +65,14 @@ def show_table() -> None:
 
 
 @cli.command("run")
-@click.argument("step", type=STEP)
+@click.argument("step", type=STATE)
 @click.option(
     "--port", type=PORT, default=DEFAULT_PORT, show_default=True, help="The port of the page."
 )
 @click.option("--mysql", is_flag=True, help="Steps 3 to 6: start a MariaDB and use it.")
 @click.option("--wechat", is_flag=True, help="Step 6: start a WeChat stand-in to log in with.")
-def run_command(step: Step, port: int, mysql: bool, wechat: bool) -> None:
+@click.option("--verbose", is_flag=True, help="Show all lines, of banners and static files too.")
+def run_command(step: State, port: int, mysql: bool, wechat: bool, verbose: bool) -> None:
     """Start a step with all that it needs; Ctrl-C stops it.
 
     That is the web server; from step 4 on, the migrations; from step 5 on, a worker and Redis. If
@@ -93,34 +84,40 @@ def run_command(step: Step, port: int, mysql: bool, wechat: bool) -> None:
     if wechat and not step.wechat:
         other = next(step for step in STEPS if step.wechat)
         raise click.ClickException(
-            f"Step {step.number} has no login with WeChat; step {other.number} has one: "
+            f"{step.label.capitalize()} has no login with WeChat; step {other.number} has one: "
             f"{COMMAND} run {other.number} --wechat"
         )
     color = click.get_current_context().color
-    run(step, port, with_mysql=mysql, with_wechat=wechat, color=color)
+    run(step, port, with_mysql=mysql, with_wechat=wechat, verbose=verbose, color=color)
 
 
 @cli.command("diff")
-@click.argument("old", metavar="A", type=STEP)
-@click.argument("new", metavar="B", type=STEP)
-@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@click.argument("words", metavar="[A] B [PATH]...", nargs=-1, required=True)
 @click.option("--stat", is_flag=True, help="Only which files change, and by how much.")
 @click.option("-w", "ignore_space", is_flag=True, help="Leave out changes of indentation.")
-def diff_command(
-    old: Step, new: Step, paths: tuple[str, ...], stat: bool, ignore_space: bool
-) -> None:
-    """Show the lesson between two steps: what changes from A to B.
+@click.option("--whole", is_flag=True, help="All in one, instead of part by part.")
+def diff_command(words: tuple[str, ...], stat: bool, ignore_space: bool, whole: bool) -> None:
+    """Show the lesson: what changes from A to B, part by part.
 
-    PATH is a file or folder inside a step, such as app/models.py; without one, all is shown.
+    A and B are steps or parts. Without A, it is the state before B: diff 3 is diff 2 3, and diff
+    3.4 is what that part changes. PATH is a file or folder inside a step, such as app/models.py.
     """
     from .diff import diff
+    from .diff import find_states
 
-    _require(old)
-    _require(new)
-    # Without a terminal, git would shorten the names to fit 80 columns.
-    width = "" if sys.stdout.isatty() else "=110"
-    options = [f"--stat{width}"] * stat + ["-w"] * ignore_space
-    sys.exit(diff(old, new, paths, options))
+    try:
+        old, new, paths = find_states(words)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from error
+    for state in (old, new):
+        if isinstance(state, Step):
+            _require(state)
+    color = sys.stdout.isatty() and click.get_current_context().color is not False
+    diff(old, new, paths, stat=stat, ignore_space=ignore_space, whole=whole, color=color)
+
+
+cli.add_command(parts_command)
+cli.add_command(start_command)
 
 
 @cli.command("test", context_settings={"ignore_unknown_options": True, "help_option_names": []})
@@ -133,14 +130,16 @@ def diff_command(
 def test_command(quick: bool, deep: bool, mysql: bool, arguments: tuple[str, ...]) -> None:
     """Run the tests of all steps, or some of them: arguments go to pytest."""
     from .bootstrap import hand_over
+    from .bootstrap import holding_interrupts
 
     os.chdir(ROOT)
     options = ["-m", "not slow"] * quick + ["--deep"] * deep + ["--mysql"] * mysql
-    hand_over([sys.executable, "-m", "pytest", *options, *arguments])
+    with holding_interrupts():
+        hand_over([*PYTEST, *options, *arguments])
 
 
 @cli.command("check")
-@click.argument("step", type=STEP)
+@click.argument("step", type=STATE)
 @click.option(
     "--app",
     metavar="DIR",
@@ -148,7 +147,7 @@ def test_command(quick: bool, deep: bool, mysql: bool, arguments: tuple[str, ...
     help="The folder where you type flask run in your own app; by default, our app is checked.",
 )
 @click.option("--mysql", is_flag=True, help="Use a MariaDB that is started for the tests.")
-def check_command(step: Step, app: Path | None, mysql: bool) -> None:
+def check_command(step: State, app: Path | None, mysql: bool) -> None:
     """Check that our app, or your own, keeps the promises of the step."""
     from .bootstrap import run_in_foreground
 
@@ -158,18 +157,18 @@ def check_command(step: Step, app: Path | None, mysql: bool) -> None:
         app = app.expanduser().resolve()
         _require_flask_app(app)
     os.chdir(ROOT)
-    argv = [sys.executable, "-m", "pytest", "-q", "-n0", "--tb=short", f"--step={step.number}"]
+    argv = [*PYTEST, "-q", "-n0", "--tb=short", f"--step={step.code}"]
     argv += ["--mysql"] * mysql
     # With = instead of a space, or pytest would look for tests in the folder.
-    code = run_in_foreground([*argv, f"--app={app}"] if app else argv)
+    code = run_in_foreground([*argv, f"--app={app}"] if app else argv, hold=True)
     whose = "Your app" if app else "Our app"
     if code == 0:
-        click.secho(f"{whose} keeps all promises of step {step.number}. {_after(step)}", fg="green")
+        click.secho(f"{whose} keeps all promises of {step.label}. {_after(step)}", fg="green")
     elif code == 1:
-        again = f"{COMMAND} check {step.number}" + " --mysql" * mysql
+        again = f"{COMMAND} check {step.code}" + " --mysql" * mysql
         again += f' --app "{app}"' if app else ""
         click.secho(
-            f"{whose} does not keep all promises of step {step.number} yet. Fix the first failure "
+            f"{whose} does not keep all promises of {step.label} yet. Fix the first failure "
             f"above, then run: {again}",
             fg="yellow",
         )
@@ -209,26 +208,42 @@ def redis_command(port: int) -> None:
 
 @cli.command("bench")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-def bench_command(names: tuple[str, ...]) -> None:
-    """Measure the figures of this repo on your machine.
+@click.option("--quick", is_flag=True, help="Under a minute: only that all can be measured.")
+@click.option(
+    "--into",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write bench.json and bench.svg into this folder; NOTES.md shows those in docs.",
+)
+def bench_command(names: tuple[str, ...], quick: bool, folder: Path | None) -> None:
+    """Measure the figures of this repo on your machine, and compare them with their aims.
 
-    NAME is one of start, export, report, away, killed, streams; without one, all are measured,
-    which takes some minutes.
+    NAME is one of start, pages, million, export, workers, report, away, killed, streams; without
+    one, all are measured, which takes about ten minutes. Nothing else should run meanwhile.
     """
+    if sys.platform == "win32":
+        raise click.ClickException("These figures need Linux or macOS: Redis, prefork, gunicorn.")
     from .bench import bench
 
-    bench(names)
+    bench(names, quick, folder)
 
 
-def _require(step: Step) -> None:
-    if not step.path.is_dir():
-        raise click.ClickException(f"The folder {step.path} is missing; restore it from git.")
+def _require(state: State) -> None:
+    """See to it that the folder of a step or part is there."""
+    if isinstance(state, Part):
+        playground(state)
+    elif not state.path.is_dir():
+        raise click.ClickException(f"The folder {state.path} is missing; restore it from git.")
 
 
-def _after(step: Step) -> str:
-    if step == STEPS[-1]:
+def _after(state: State) -> str:
+    later = [part for part in all_parts() if position(part) > position(state)]
+    if not later:
         return "That was the last step."
-    return f"Next: {COMMAND} diff {step.number} {step.number + 1}"
+    if isinstance(state, Part):
+        return f"Next: {COMMAND} diff {later[0].name}"
+    return f"Next: {COMMAND} diff {state.number} {state.number + 1}"
 
 
 def _require_flask_app(folder: Path) -> None:
@@ -243,24 +258,42 @@ def _require_flask_app(folder: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error is one line that says what to do."""
+    """Run the command line; Ctrl-C ends it without a traceback, whatever it is doing."""
+    try:
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, interrupt)
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by bootstrap
+        code = run_command_line()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # while Python ends
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def run_command_line() -> int | str | None:
+    """Run the command that was typed, and return its exit code; an error is one line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # for terminals without “ ” and …
+    # None: colours on terminals, and nowhere else.
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    color = False if plain else None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        if sys.platform != "win32":
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by bootstrap
-        sys.exit(cli.main(prog_name="learn.py", standalone_mode=False))
+        cli.main(prog_name="learn.py", standalone_mode=False, color=color)
     except click.UsageError as error:
         name = f"{error.ctx.command_path} --help" if error.ctx else "learn.py --help"
-        click.secho(f"{error.format_message()} See: {name}", fg="red", err=True)
-        sys.exit(error.exit_code)
+        click.secho(f"{error.format_message()} See: {name}", fg="red", err=True, color=color)
+        return error.exit_code
     except click.ClickException as error:
-        click.secho(error.format_message(), fg="red", err=True)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
+        click.secho(error.format_message(), fg="red", err=True, color=color)
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except SystemExit as stop:
+        return stop.code
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,17 @@ class Group:
             if process.stdin:
                 process.stdin.close()
         self._started.clear()
+
+
+def nobody_reads() -> bool:
+    """Tell whether the program that read our output is gone, as in ``learn.py run 1 | head``."""
+    if sys.platform == "win32":  # where this cannot be asked
+        return False
+    with suppress(OSError, ValueError):  # in a test, standard output may be no file
+        output = select.poll()
+        output.register(sys.stdout.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in output.poll(0))
+    return False
 
 
 class Watched(NamedTuple):
@@ -125,9 +138,12 @@ class Terminal:
             try:
                 click.echo(f"{prefix}{text}", color=self._color)
             except OSError:  # the terminal is gone, or the program that read this
-                self._stopping = True
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                signal.raise_signal(signal.SIGTERM)
+                self._give_up()
+
+    def _give_up(self) -> None:
+        self._stopping = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        signal.raise_signal(signal.SIGTERM)
 
     def start(self, command: stack.Command, **options: Any) -> None:
         """Start a process and show its output."""
@@ -175,6 +191,8 @@ class Terminal:
         Raises click.ClickException, which says why, when a process ends by itself.
         """
         while not condition():
+            if nobody_reads():
+                self._give_up()
             for watched in self._watched:
                 if watched.process.poll() is not None:
                     raise click.ClickException(self._explain(watched))

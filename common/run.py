@@ -19,25 +19,30 @@ import click
 from . import mysql
 from . import stack
 from .processes import Terminal
-from .steps import Step
+from .steps import State
+from .welcome import welcome
+
+PATIENCE = 15  # seconds for a worker to be ready, after which the page is there without it
 
 if sys.platform != "win32":
     import fcntl
 
 
 def run(
-    step: Step,
+    step: State,
     port: int,
     with_mysql: bool = False,
     with_wechat: bool = False,
+    verbose: bool = False,
     color: bool | None = None,
 ) -> None:
     """Run all that ``step`` needs, with its page on 127.0.0.1 and ``port``, until it is stopped.
 
     Its database is SQLite or what DATABASE_URL says, ``with_mysql`` a MariaDB that is started too;
     ``with_wechat`` starts a stand-in for WeChat's servers, and the step uses it.
-    ``color`` is that of click.echo. Raises SystemExit after Ctrl-C and the like, and
-    click.ClickException, with a message for the learner, if it cannot start or a process ends.
+    ``verbose`` shows all that its programs print. ``color`` is that of click.echo.
+    Raises SystemExit after Ctrl-C and the like, and click.ClickException, with a message for the
+    learner, if it cannot start or a process ends.
     """
     _check_port(port)
     if with_mysql:
@@ -62,9 +67,18 @@ def run(
                 f"flask db upgrade failed in {step.folder}, so the step was not started. "
                 "The lines above say why."
             )
+        ready_file = step.path / "instance" / "worker.ready"
+        ready_file.unlink(missing_ok=True)
+        env[stack.READY_FILE] = str(ready_file)
         for command in commands:
-            terminal.start(command, cwd=step.path, env=env)
-        threading.Thread(target=_announce_page, args=(terminal, port), daemon=True).start()
+            terminal.start(command if verbose else stack.quiet(command), cwd=step.path, env=env)
+        page = threading.Thread(target=_wait_for_page, args=(port,), daemon=True)
+        page.start()
+        terminal.wait(lambda: not page.is_alive())
+        if step.worker and not verbose:
+            late = time.monotonic() + PATIENCE
+            terminal.wait(lambda: ready_file.exists() or time.monotonic() > late)
+        terminal.say(welcome(step, port, env))
         terminal.wait()
 
 
@@ -85,18 +99,16 @@ def _check_port(port: int) -> None:
     )
 
 
-def _announce_page(terminal: Terminal, port: int) -> None:
-    """Print the page's address as soon as it responds, whatever the response is."""
+def _wait_for_page(port: int) -> None:
+    """Return as soon as the home page responds, whatever the response is."""
     while True:
         connection = http.client.HTTPConnection(stack.HOST, port, timeout=60)
         try:
-            connection.request("GET", "/")
+            connection.request("GET", "/", headers={"User-Agent": stack.PROBE})
             connection.getresponse()
+            return
         except (OSError, http.client.HTTPException):
             time.sleep(0.05)
-        else:
-            terminal.say(f"Open http://{stack.HOST}:{port}/  (Ctrl-C stops everything)")
-            return
         finally:
             connection.close()
 
@@ -177,9 +189,11 @@ def _start_redis(terminal: Terminal, directory: Path, why: str) -> str:
 # -- MariaDB --------------------------------------------------------------------------------------
 
 
-def _check_mysql(step: Step) -> None:
+def _check_mysql(step: State) -> None:
     if not step.database:
-        raise click.ClickException(f"Step {step.number} has no database yet; step 3 is the first.")
+        raise click.ClickException(
+            f"{step.label.capitalize()} has no database yet; step 3 is the first."
+        )
     if "DATABASE_URL" in os.environ:
         raise click.ClickException(
             "DATABASE_URL is set, so the step has a database already. Leave --mysql out to use "

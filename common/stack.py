@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from .steps import Step
+from .steps import State
 
 HOST = "127.0.0.1"
 DEFAULT_REDIS_URL = f"redis://{HOST}:6379/0"
@@ -25,6 +25,10 @@ NO_REDIS = (
     "There is no Redis to start on this machine. Start one by WSL (sudo apt install redis-server; "
     "redis-server), by Docker (docker run -p 6379:6379 redis) or install Memurai; then try again."
 )
+# What `learn.py run` calls itself when it asks whether the page is there.
+PROBE = "learn.py"
+# The variable that names the file by which a quiet worker says that it is ready.
+READY_FILE = "LEARN_READY_FILE"
 # The app's credentials at the stand-in for WeChat's servers.
 WECHAT_APP_ID = "wx0123456789abcdef"
 WECHAT_APP_SECRET = "the-secret-of-the-stand-in"
@@ -77,7 +81,14 @@ def wechat_variables(port: int) -> dict[str, str]:
     }
 
 
-def commands(step: Step, port: int) -> list[Command]:
+def quiet(command: Command) -> Command:
+    """Return a command of flask or celery without banners and the like; see `common.quiet`."""
+    python, _, program, *rest = command.argv
+    quietly = ["--quiet"] if program == "celery" else []
+    return Command(command.name, [python, "-m", "common.quiet", program, *quietly, *rest])
+
+
+def commands(step: State, port: int) -> list[Command]:
     """Return the processes of ``step``: its worker, if it has one, and the web server.
 
     Redis and, where ``step.migrates``, `migrate_command` come before these.

@@ -3,30 +3,132 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# At which part of the course each thing begins that the commands and the tests ask for. A step
+# alone, such as "4", means: at the end of its lesson. This is the only place that says so.
+FEATURES = {
+    "accounts": "2",
+    "posts": "2",
+    "database": "3",
+    "names": "3",
+    "csrf": "3",
+    "edit": "3",
+    "preview": "3",
+    "delete": "3",
+    "change-password": "3",
+    "seed": "3",
+    "migrations": "4",
+    "admin": "4",
+    "delete-account": "4",
+    "exports": "5",
+    "api": "5",
+    "forgot": "5",
+    "wechat": "6",
+}
+# The -A argument of the Celery worker, from which part on.
+WORKERS = {"5": "app.celery_app", "6": "celery_worker"}
+
+
+class State:
+    """The app at one moment of the course: at the end of a step, or after one of its parts.
+
+    ``number`` is that of the step.
+    """
+
+    number: int
+
+    @property
+    def label(self) -> str:
+        """What people call it: ``step 3``, ``part 3.4``."""
+        raise NotImplementedError
+
+    @property
+    def heading(self) -> str:
+        """What it is about: ``Step 3 of 6: …``, ``Part 3.4: …``."""
+        raise NotImplementedError
+
+    @property
+    def code(self) -> str:
+        """What people type for it: ``3``, ``3.edit``."""
+        raise NotImplementedError
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder."""
+        raise NotImplementedError
+
+    @property
+    def path(self) -> Path:
+        """The absolute path of its folder, which for a part may have to be filled first."""
+        raise NotImplementedError
+
+    def is_at_or_after(self, place: str) -> bool:
+        """Tell whether the course has come to ``place``: a step, ``3``, or a part, ``3.edit``."""
+        raise NotImplementedError
+
+    def does_touch(self, file: str) -> bool:
+        """Tell whether the step or part may change ``file``, a path relative to its folder."""
+        raise NotImplementedError
+
+    def has(self, feature: str) -> bool:
+        """Tell whether the app has one of FEATURES yet."""
+        return self.is_at_or_after(FEATURES[feature])
+
+    @property
+    def database(self) -> bool:
+        """Whether the app finds a database by DATABASE_URL."""
+        return self.has("database")
+
+    @property
+    def migrates(self) -> bool:
+        """Whether there is a `flask db upgrade` to run first."""
+        return self.has("migrations")
+
+    @property
+    def worker(self) -> str | None:
+        """The ``-A`` argument of the Celery worker, None where there is no worker."""
+        names = [name for place, name in WORKERS.items() if self.is_at_or_after(place)]
+        return names[-1] if names else None
+
+    @property
+    def wechat(self) -> bool:
+        """Whether people can log in with WeChat."""
+        return self.has("wechat")
+
+
 @dataclass(frozen=True)
-class Step:
+class Step(State):
     """One numbered folder: a runnable Flask project that adds one idea to the one before.
 
     ``touches`` lists what the lesson adds, changes or removes, as paths relative to the step's
     folder; a path that ends in ``/`` means all files below it. Every other file is byte-identical
-    to the step before, and a test checks that. ``worker`` is the ``-A`` argument of the
-    step's Celery worker, None where the step has no worker. ``database`` says whether it finds one
-    by DATABASE_URL, ``wechat`` whether people can log in with WeChat.
+    to the step before, and a test checks that.
     """
 
     number: int
     name: str
     idea: str
     touches: tuple[str, ...] = ()
-    database: bool = False
-    migrates: bool = False
-    worker: str | None = None
-    wechat: bool = False
+
+    @property
+    def label(self) -> str:
+        """What people call it: ``step 3``."""
+        return f"step {self.number}"
+
+    @property
+    def heading(self) -> str:
+        """What it is about: ``Step 3 of 6: …``."""
+        return f"Step {self.number} of {len(STEPS)}: {self.idea}"
+
+    @property
+    def code(self) -> str:
+        """What people type for it: ``3``."""
+        return str(self.number)
 
     @property
     def folder(self) -> str:
@@ -37,6 +139,10 @@ class Step:
     def path(self) -> Path:
         """The absolute path of the step's folder."""
         return ROOT / self.folder
+
+    def is_at_or_after(self, place: str) -> bool:
+        """Tell whether the course has come to ``place`` at the end of this step."""
+        return int(place.partition(".")[0]) <= self.number
 
     def does_touch(self, file: str) -> bool:
         """Tell whether the lesson may change ``file``, a path relative to the step's folder."""
@@ -72,7 +178,6 @@ STEPS = (
             "config.py",
             "requirements.txt",
         ),
-        database=True,
     ),
     Step(
         4,
@@ -91,8 +196,6 @@ STEPS = (
             "migrations/",
             "requirements.txt",
         ),
-        database=True,
-        migrates=True,
     ),
     Step(
         5,
@@ -128,9 +231,6 @@ STEPS = (
             "migrations/versions/0006_email.py",
             "requirements.txt",
         ),
-        database=True,
-        migrates=True,
-        worker="app.celery_app",
     ),
     Step(
         6,
@@ -150,9 +250,11 @@ STEPS = (
             "app/logs.py",
             "app/models.py",
             "app/nicknames.py",
+            "app/posts.py",
             "app/security.py",
             "app/static/progress.js",
             "app/templates/auth/",
+            "app/templates/posts/index.html",
             "app/wechat.py",
             "celery_worker.py",
             "config.py",
@@ -160,10 +262,6 @@ STEPS = (
             "migrations/versions/0007_user_wechat_openid.py",
             "requirements.txt",
         ),
-        database=True,
-        migrates=True,
-        worker="celery_worker",
-        wechat=True,
     ),
 )
 
@@ -177,10 +275,17 @@ def find_step(text: str) -> Step:
     if wanted.isdigit():
         fitting = [step for step in STEPS if step.number == int(wanted)]
     else:
-        fitting = [step for step in STEPS if wanted and wanted in step.folder]
+        fitting = [
+            step
+            for step in STEPS
+            if wanted == f"step{step.number}" or (wanted and wanted in step.folder)
+        ]
     if len(fitting) == 1:
         return fitting[0]
     known = ", ".join(step.folder for step in fitting or STEPS)
     if fitting:
         raise LookupError(f"“{text}” could be any of these: {known}.")
+    names = [name for step in STEPS for name in (step.name, step.folder)]
+    if close := get_close_matches(wanted, names, n=1):
+        raise LookupError(f"There is no step “{text}”. Did you mean {close[0]}?")
     raise LookupError(f"There is no step “{text}”. The steps are: {known}.")

@@ -126,7 +126,8 @@ class Config:
     # The mail server: smtp://user:password@host:587, or smtps://. Empty: the worker prints mails.
     MAIL_URL = mail_url()
     MAIL_FROM = os.environ.get("MAIL_FROM") or "Study Log <study-log@localhost>"
-    # What the page of exports tells people to type when no worker is there.
+    # What the page of exports tells people to type where Redis, or a worker, is missing.
+    REDIS_COMMAND = "python3 learn.py redis"
     WORKER_COMMAND = "celery -A app.celery_app worker"
     API_TITLE = "Study Log"
     API_VERSION = "1.0"

@@ -137,7 +137,8 @@ class Config:
     # The mail server: smtp://user:password@host:587, or smtps://. Empty: the worker prints mails.
     MAIL_URL = mail_url()
     MAIL_FROM = os.environ.get("MAIL_FROM") or "Study Log <study-log@localhost>"
-    # What the page of exports tells people to type when no worker is there.
+    # What the page of exports tells people to type where Redis, or a worker, is missing.
+    REDIS_COMMAND = "python3 learn.py redis"
     WORKER_COMMAND = "celery -A celery_worker worker"
     API_TITLE = "Study Log"
     API_VERSION = "1.0"
@@ -179,6 +180,7 @@ class Production(Config):
     SECRET_KEY = os.environ.get("SECRET_KEY", "")
     SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL", "")
     REGISTRATION_LIMIT = "20 per minute"
+    REDIS_COMMAND = WORKER_COMMAND = ""  # visitors cannot start either
     SESSION_COOKIE_SECURE = True
     REMEMBER_COOKIE_SECURE = True
     # Seconds for which a browser that was here by HTTPS uses nothing else.

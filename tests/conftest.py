@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.steps import Step
+from common import lessons
+from common.steps import State
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
@@ -22,36 +23,43 @@ from tests.support.site import Visit
 from tests.support.site import every_page
 from tests.support.wechat import StandIn
 
-pytest_plugins = ["tests.plugin"]
+pytest_plugins = ["tests.plugin", "tests.reporting"]
 
 
 @pytest.fixture(scope="session")
-def step(request: pytest.FixtureRequest) -> Step:
-    """The step under test; plugin.py chooses it."""
+def step(request: pytest.FixtureRequest) -> State:
+    """The step or part under test; plugin.py chooses it."""
     return request.param
 
 
 @pytest.fixture(scope="session")
-def source(step: Step, pytestconfig: pytest.Config) -> Path:
+def source(
+    step: State, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The folder to test: ours, or the learner's own. Tests work on copies of it."""
-    app = pytestconfig.option.app
-    return Path(app).resolve() if app else step.path
+    if app := pytestconfig.option.app:
+        return Path(app).resolve()
+    if not isinstance(step, lessons.Part):
+        return step.path
+    folder = tmp_path_factory.mktemp("part") / step.folder
+    lessons.write(lessons.files_after(step), folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def server(step: Step, source: Path) -> Iterator[Server]:
+def server(step: State, source: Path) -> Iterator[Server]:
     """The step at work, started once for all its tests: they make their own people."""
     yield from running(Server(step, source))
 
 
 @pytest.fixture
-def own_server(step: Step, source: Path) -> Iterator[Server]:
+def own_server(step: State, source: Path) -> Iterator[Server]:
     """The step at work for this test alone, which may stop it or change its files."""
     yield from running(Server(step, source))
 
 
 @pytest.fixture
-def idle_server(step: Step, source: Path) -> Iterator[Server]:
+def idle_server(step: State, source: Path) -> Iterator[Server]:
     """The step in a fresh copy of its folder, for this test alone, with nothing started yet."""
     server = Server(step, source)
     yield server

@@ -1,8 +1,9 @@
-"""The options of the suite: on which steps a test runs, in which order, and with what others.
+"""The options of the suite: on which states a test runs, in which order, and with what others.
 
-A test says of itself in its file since which step its subject exists, with the mark ``since(N)``,
-and takes the fixture ``server`` or one that builds on it. It then runs on step N and on every later
-one: the fixture ``step`` is parametrized here. pyproject.toml lists all marks.
+A test says of itself in its file since which part of the course its subject exists, with the mark
+``since("3.edit")``, or ``since(3)``, which is the end of lesson 3. It takes the fixture ``server``
+or one that builds on it. It then runs on that part and at the end of each step from there on: the
+fixture ``step`` is parametrized here. pyproject.toml lists all marks.
 """
 
 import os
@@ -13,9 +14,16 @@ from pathlib import Path
 import pytest
 
 from common import mysql
+from common.lessons import Part
+from common.lessons import all_parts
+from common.lessons import find_state
+from common.lessons import last_part
+from common.lessons import parts_of
+from common.lessons import position
+from common.lessons import state_before
 from common.steps import STEPS
+from common.steps import State
 from common.steps import Step
-from common.steps import find_step
 from tests.support.mariadb import the_mariadb
 from tests.support.project import Project
 
@@ -28,19 +36,33 @@ ORDER = (
     *("browser", "accessibility", "suite"),
 )
 
+# What takes too long to be run on every state of the app.
+THOROUGH = ("browser", "accessibility", "production")
+
 failed: set[str] = set()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("study log")
-    group.addoption("--step", help="run what this step promises: a number, a folder or a part")
+    group.addoption("--step", help="run what this step or part promises: 3, login, 3.edit")
     group.addoption("--deep", action="store_true", help="run the tests in tests/deep too")
     group.addoption("--mysql", action="store_true", help="run steps 3 to 6 on a MariaDB of its own")
     group.addoption("--app", metavar="DIR", help="with --step: test this folder instead of ours")
     group.addoption(
-        "--on-previous-step",
+        "--on-state-before",
         action="store_true",
-        help="run each test on the step before the one that it is for, to see that it fails",
+        help="run each test on the state before the part that it is for, to see that it fails",
+    )
+    group.addoption(
+        "--parts",
+        action="store_true",
+        help="run each test on every part from its own on, but what takes long",
+    )
+    group.addoption("--sparing", action="store_true", help="leave out what takes long")
+    group.addoption(
+        "--whole-lesson",
+        action="store_true",
+        help="with --step=PART: run what any part of its lesson promises",
     )
 
 
@@ -52,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, handler)
     option = config.option
     try:
-        step = find_step(option.step) if option.step else None
+        step = find_state(option.step) if option.step else None
         if option.mysql:
             mysql.find_program(mysql.SERVER)
             Project.new_database = lambda: the_mariadb().new_database()
@@ -67,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
     Project.cheap_hashes = not option.app
 
 
-# On which steps a test runs
+# On which states a test runs
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -76,27 +98,64 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     uses_step = "step" in metafunc.fixturenames
     assert bool(mark) == uses_step, f"{test.nodeid} should use a step, and say since which: both"
     if mark:
-        steps = steps_of(test, mark.args[0], mark.kwargs.get("until", len(STEPS)))
-        values = [pytest.param(step, id=f"step{step.number}") for step in steps]
+        since, until = place(mark.args[0]), place(mark.kwargs.get("until", len(STEPS)))
+        states = states_of(test, since, until)
+        values = [pytest.param(state, id=name_of(state)) for state in states]
         metafunc.parametrize("step", values, indirect=True, scope="session")
 
 
-def steps_of(test: pytest.Item, since: int, until: int) -> list[Step]:
-    """Return the steps on which a test runs."""
+def place(where: int | str) -> State:
+    """Return the state that a mark names: 3, or 3.edit."""
+    try:
+        state = find_state(str(where))
+    except LookupError as problem:
+        raise pytest.UsageError(f"since({where!r}): {problem}") from None
+    assert isinstance(state, Step) or state.code == where, f"since({where!r}): {state.code}?"
+    return state
+
+
+def name_of(state: State) -> str:
+    """Return a state's name in the names of the tests: step3, 3.edit."""
+    return f"step{state.number}" if isinstance(state, Step) else state.code
+
+
+def states_of(test: pytest.Item, since: State, until: State) -> list[State]:
+    """Return the states on which a test runs."""
     option = test.config.option
-    if option.on_previous_step:
-        return [step for step in STEPS if step.number == since - 1]
-    steps = [step for step in STEPS if since <= step.number <= until]
+    if option.on_state_before:
+        before = state_before(last_part(since))
+        return [before] if before else []
     if option.step:
-        return [step for step in steps if step == find_step(option.step)]
-    steps = [step for step in steps if step.database or not option.mysql]
-    if test.get_closest_marker("one_step"):
-        return steps[-1:]
-    if about := test.get_closest_marker("about"):
-        # Where no lesson touches these files, they are those of the step before, byte by byte.
-        ends = (steps[0], steps[-1])
-        return [step for step in steps if step in ends or any(map(step.does_touch, about.args))]
+        state = find_state(option.step)
+        if option.whole_lesson:
+            return [state] if since.number == state.number else []
+        return [state] if is_between(since, state, until) else []
+    if option.parts:
+        parts: list[State] = [part for part in all_parts() if is_between(since, part, until)]
+        return worth_it(test, parts)
+    steps = [step for step in STEPS if is_between(since, step, until)]
+    steps = worth_it(test, [step for step in steps if step.database or not option.mysql])
+    is_in_the_middle = isinstance(since, Part) and since != parts_of(since.step)[-1]
+    if is_in_the_middle and (since.database or not option.mysql):
+        return [since, *steps]
     return steps
+
+
+def is_between(since: State, state: State, until: State) -> bool:
+    return position(since) <= position(state) <= position(until)
+
+
+def worth_it(test: pytest.Item, states: list[State]) -> list[State]:
+    """Leave out the states on which a test would see what it has seen on others."""
+    if test.get_closest_marker("one_step"):
+        return states[-1:]
+    if about := test.get_closest_marker("about"):
+        # What does not touch these files leaves them as they were before, byte by byte.
+        ends = states[:1] + states[-1:]
+        return [
+            state for state in states if state in ends or any(map(state.does_touch, about.args))
+        ]
+    return states
 
 
 # Which tests run, and when
@@ -108,12 +167,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = filter(is_wanted, items)
     # In parallel the last come first: what takes long is at the end of the course.
     is_parallel = config.option.numprocesses or hasattr(config, "workerinput")
-    items.sort(key=place, reverse=bool(is_parallel))
+    items.sort(key=order_of, reverse=bool(is_parallel))
     for item in items:
         if item.get_closest_marker("xdist_group") is None and (step := step_of(item)):
-            item.add_marker(pytest.mark.xdist_group(f"step{step.number}"))
+            item.add_marker(pytest.mark.xdist_group(name_of(step)))
         is_timed = item.get_closest_marker("timed") or item.get_closest_marker("slow")
-        if is_timed and not config.option.on_previous_step:
+        if is_timed and not config.option.on_state_before:
             item.add_marker(pytest.mark.flaky(reruns=1))  # measure again before it counts
 
 
@@ -124,20 +183,27 @@ def is_wanted(item: pytest.Item) -> bool:
         return False
     if item.get_closest_marker("not_on_mysql" if option.mysql else "only_on_mysql"):
         return False
-    if not (option.mysql or option.step or option.on_previous_step):
+    if (option.parts or option.sparing) and takes_long(item):
+        return False
+    if not (option.mysql or option.step or option.parts or option.on_state_before):
         return True
     is_for_app = not item.get_closest_marker("ours")
     return step_of(item) is not None and (is_for_app or not option.app)
 
 
-def step_of(item: pytest.Item) -> Step | None:
-    """Return the step that a test runs on; None if it is about the repo, or about other steps."""
+def takes_long(item: pytest.Item) -> bool:
+    marks = ("slow", "timed", "alone", "xdist_group")
+    return any(map(item.get_closest_marker, marks)) or item.path.stem[5:] in THOROUGH
+
+
+def step_of(item: pytest.Item) -> State | None:
+    """Return the state that a test runs on; None if it is about the repo, or about several."""
     call = getattr(item, "callspec", None)
     step = call.params.get("step") if call else None
-    return step if isinstance(step, Step) else None
+    return step if isinstance(step, State) else None
 
 
-def place(item: pytest.Item) -> int:
+def order_of(item: pytest.Item) -> int:
     name = item.path.stem.removeprefix("test_")
     return ORDER.index(name) if name in ORDER else len(ORDER)
 
@@ -146,8 +212,8 @@ def place(item: pytest.Item) -> int:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.config.option.on_previous_step and item.nodeid.partition("[")[0] in failed:
-        pytest.skip("it has failed with other values, which is what --on-previous-step asks for")
+    if item.config.option.on_state_before and item.nodeid.partition("[")[0] in failed:
+        pytest.skip("it has failed with other values, which is what --on-state-before asks for")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,5 @@
 """The admin page: who gets in, what can be done there, and what can not."""
 
-import json
 import re
 import threading
 from collections.abc import Callable
@@ -89,10 +88,20 @@ def edit_user(boss: Person, person: Person, **fields: object) -> Page:
 
 
 def cells(page: Page) -> list[list[str]]:
-    """What the table of a page shows, without the buttons."""
+    """What the table of a page shows, without the boxes and buttons."""
     rows = page.soup.select("tbody tr, table.model-list > tr")
     texts = ([td.get_text(" ", strip=True) for td in row("td")] for row in rows)
-    return [row[2:] for row in texts if len(row) > 2]
+    return [row[1:-1] for row in texts if len(row) > 2]
+
+
+def filtered(boss: Person, table: str, name: str, value: str = "") -> list[list[str]]:
+    """What the table shows with the filter of that name, chosen and sent as a person does it."""
+    page = boss.get(f"/admin/{table}/")
+    values = {" ".join(one.get_text().split()): one["value"] for one in page.soup("option")}
+    assert name in values, f"{page} has no filter “{name}” among {sorted(values)}"
+    page = boss.get(f"/admin/{table}/?filter={quote(values[name])}&value={quote(value)}")
+    assert page.status == 200, f"{page} for the filter “{name}”"
+    return cells(page)
 
 
 def counts(server: Server) -> list[int]:
@@ -177,6 +186,13 @@ def test_the_posts_can_be_searched_filtered_sorted_and_paged(boss, seeded, perso
     for query in (f"search={title}", f"search={title[:8].upper()}+{title[8:]}", f"flt0_0={title}"):
         found = cells(boss.get(f"/admin/post/?{query}"))
         assert [row[1:3] for row in found] == [[title, person.username]], f"?{query} finds {found}"
+    page = boss.get(f"/admin/post/?search={person.username}&filter=0%3D&value={title}")
+    assert "flt0_0=" in page.url, f"{page}: the filter is not in the address"
+    assert person.username in page.url, f"{page}: the filter has replaced the search"
+    assert f"Title contains {title} Remove" in page.words, f"{page} does not show its filter"
+    (remove,) = [a["href"] for a in page.soup("a") if a.get_text() == "Remove"]
+    assert "flt" not in remove, f"“Remove” leads to {remove}"
+    assert person.username in remove, f"“Remove” leads to {remove}"
     assert len(cells(boss.get("/admin/post/"))) == 20
     first, second = (
         [int(row[0]) for row in cells(boss.get(f"/admin/post/?page={page}"))] for page in (0, 1)
@@ -197,21 +213,19 @@ def test_the_users_can_be_searched_and_filtered(boss, person):
     """The users can be searched and filtered."""
     found = cells(boss.get(f"/admin/user/?search={person.username}"))
     assert [row[1:3] for row in found] == [[person.username, ""]]
-    page = boss.get("/admin/user/")
-    groups = json.loads(page.soup.find(id="filter-groups-data").get_text())
-    (arg,) = [one["arg"] for one in groups["Admin"] if one["operation"] == "equals"]
-    admins = cells(boss.get(f"/admin/user/?flt0_{arg}=1"))
+    admins = filtered(boss, "user", "Admin equals Yes")
     assert [row[1:3] for row in admins] == [[boss.username, "yes"]]
+    assert filtered(boss, "user", "Since (UTC) greater than", "2000-01-31 12:00:00")
+    assert not filtered(boss, "user", "Since (UTC) smaller than", "2000-01-31 12:00:00")
+    page = boss.get("/admin/user/?filter=nothing&value=x")
+    assert page.status == 200, f"{page} for a filter that is not there"
 
 
 def found(boss: Person, table: str, column: str, text: str) -> list[list[str]]:
     """What the search and the filter "contains" find; both have to find the same."""
-    page = boss.get(f"/admin/{table}/")
-    groups = json.loads(page.soup.find(id="filter-groups-data").get_text())
-    args = {one["operation"]: one["arg"] for one in groups[column]}
     rows = cells(boss.get(f"/admin/{table}/?search={quote(text)}"))
-    assert rows == cells(boss.get(f"/admin/{table}/?flt0_{args['contains']}={quote(text)}"))
-    others = cells(boss.get(f"/admin/{table}/?flt0_{args['not contains']}={quote(text)}"))
+    assert rows == filtered(boss, table, f"{column} contains", text)
+    others = filtered(boss, table, f"{column} not contains", text)
     assert not any(row in others for row in rows), f"“not contains {text}” shows what contains it"
     return rows
 
@@ -412,9 +426,65 @@ def test_error_messages_are_beside_their_fields(boss):
         assert field["aria-invalid"] == "true"
         assert page.soup.find(id=field["aria-describedby"]).get_text(strip=True)
     assert "short" not in page.text, "the page sends a password back"
+    assert not page.soup.select("#messages > *"), f"{page}: the message belongs to the fields"
 
 
 # Deleting
+
+
+@pytest.mark.ours
+def test_a_page_asks_before_a_user_is_deleted(boss, join, server, step):
+    """Before a user is deleted a page asks: it names them, and says what goes with them."""
+    ada = join()
+    for _ in range(2):
+        ada.write()
+    if step.worker:
+        assert ada.api("POST", "/api/exports").status == 202
+    number = row_of(server, ada.username)["id"]
+    path = f"/admin/user/delete/?id={number}"
+    page = boss.get(f"/admin/user/?search={ada.username}")
+    assert any(link.startswith(path) for link in page.links()), f"{page} has no link to {path}"
+    page = boss.get(path)
+    assert page.status == 200, f"{page}; a GET asks"
+    text = page.soup.main.get_text(" ")
+    for words in (ada.username, "2 posts", *(["1 export"] if step.worker else [])):
+        assert words in text, f"{page} does not name “{words}”: {text}"
+    assert page.soup.select("main a[href^='/admin/user/']"), f"{page} has no way back"
+    assert ada.is_logged_in(), "a GET has deleted an account"
+    page = boss.submit_on(page)
+    assert any(ada.username in message for message in page.messages), f"{page}: who is deleted?"
+
+
+@pytest.mark.ours
+def test_a_page_asks_before_several_posts_are_deleted(boss):
+    """Before selected posts are deleted a page names them, and returns to the same list."""
+    titles = [new_name("soon gone") for _ in range(3)]
+    posts = [boss.write(title) for title in titles]
+    back = "/admin/post/?search=soon"
+    rows = [posts[0], posts[1], posts[1], UNKNOWN, "x"]
+    page = send(boss, "POST", "/admin/post/action/", action="delete", rowid=rows, url=back)
+    assert page.status == 200, f"{page}; it should ask"
+    assert [title in page.words for title in titles] == [True, True, False], f"{page}"
+    assert [boss.get(f"/posts/{number}").status for number in posts] == [200] * 3
+    page = boss.submit_on(page, to="/admin/post/delete/")
+    assert page.path == back, f"{page}; after deleting, back to {back}"
+    assert "2 posts are deleted." in page.messages, f"{page}"
+    assert [boss.get(f"/posts/{number}").status for number in posts] == [404, 404, 200]
+
+
+@pytest.mark.ours
+def test_nothing_to_delete_is_said_in_words(boss):
+    """Where nothing is selected, or no such row is left, a message says so."""
+    for action, fields, word in (
+        ("action/", {"action": "delete"}, "Nothing is selected"),
+        ("action/", {"action": "delete", "rowid": UNKNOWN}, "nothing left"),
+        ("delete/", {"id": UNKNOWN}, "nothing left"),
+        ("delete/", {}, "Nothing is selected"),
+    ):
+        page = send(boss, "POST", f"/admin/post/{action}", **fields)
+        assert page.status == 302, f"{page} for {fields}"
+        page = boss.get("/admin/post/")
+        assert any(word in message for message in page.messages), f"{page} for {fields}"
 
 
 @pytest.mark.ours
@@ -426,7 +496,7 @@ def test_deleting_a_user_deletes_their_posts_and_exports(boss, join, server, ste
     if step.worker:
         assert ada.api("POST", "/api/exports").status == 202
     number = row_of(server, ada.username)["id"]
-    page = boss.submit("/admin/user/", to="/admin/user/delete/", id=str(number))
+    page = boss.submit(f"/admin/user/delete/?id={number}")
     assert page.path.startswith("/admin/user/"), f"{page}; after deleting, back to the list"
     assert row_of(server, ada.username) is None
     assert server.project.rows("SELECT id FROM post WHERE author_id = :value", value=number) == []
@@ -457,12 +527,12 @@ def test_a_new_user_does_not_inherit_a_deleted_ones_session(boss, server):
 def test_several_rows_are_deleted_together_or_not_at_all(boss, join, server):
     """Several rows are deleted together or not at all."""
     posts = [boss.write() for _ in range(3)]
-    page = send(boss, "POST", "/admin/post/action/", action="delete", rowid=posts[:2])
+    page = send(boss, "POST", "/admin/post/delete/", id=posts[:2])
     assert page.status == 302
     assert [boss.get(f"/posts/{number}").status for number in posts] == [404, 404, 200]
     ada = join()
     numbers = [row_of(server, name)["id"] for name in (ada.username, boss.username)]
-    send(boss, "POST", "/admin/user/action/", action="delete", rowid=numbers)
+    send(boss, "POST", "/admin/user/delete/", id=numbers)
     page = boss.get("/admin/user/")
     assert any("last admin" in message for message in page.messages), f"{page}"
     assert ada.is_logged_in(), "one of two was deleted: half an effect"
@@ -476,7 +546,7 @@ def test_all_admins_at_once_can_not_be_deleted(boss, server):
     """All admins together cannot be deleted, and none of them is."""
     ada = new_user(boss, is_admin=True)
     numbers = [row_of(server, name)["id"] for name in (ada.username, boss.username)]
-    send(boss, "POST", "/admin/user/action/", action="delete", rowid=numbers)
+    send(boss, "POST", "/admin/user/delete/", id=numbers)
     page = boss.get("/admin/user/")
     assert row_of(server, boss.username), "all admins were selected, and all are gone"
     assert row_of(server, ada.username), "one of two was deleted: half an effect"
@@ -491,6 +561,9 @@ def test_the_last_admin_stays_one(boss, server):
     attempts = {
         "unticking the box": lambda: edit_user(boss, boss, is_admin=False),
         "deleting": lambda: send(boss, "POST", "/admin/user/delete/", id=number),
+        "deleting several": lambda: send(
+            boss, "POST", "/admin/user/delete/", id=[number, number, UNKNOWN]
+        ),
         "the action": lambda: send(
             boss, "POST", "/admin/user/action/", action="delete", rowid=[number, number, UNKNOWN]
         ),
@@ -742,9 +815,36 @@ def test_admin_pages_keep_the_rules_of_all_pages(boss, person):
 
 
 @pytest.mark.ours
+def test_admin_pages_are_pages_of_the_site(boss, person):
+    """The admin page has the site's frame and files; a name in its lists is the link to the row."""
+    number = person.write("A title to click on")
+    home = boss.get("/")
+    for path in ("/admin/", "/admin/user/", "/admin/post/", edit_path("post", number)):
+        page = boss.get(path)
+        header = page.soup.header
+        assert header.summary.get_text(strip=True) == boss.username, f"{page} in another header"
+        assert page.forms_to("/auth/logout"), f"{page} without a way to log out"
+        files = [tag.get("href") or tag["src"] for tag in page.soup(["link", "script"])]
+        known = [tag.get("href") or tag["src"] for tag in home.soup(["link", "script"])]
+        more = [file for file in files if file not in known]
+        assert more in ([], ["/ui/admin.js"]), f"{page} loads {more} besides what home loads"
+    page = boss.get("/admin/post/")
+    (link,) = [a["href"] for a in page.soup("a") if a.get_text() == "A title to click on"]
+    form = boss.get(link)
+    assert form.soup.find(attrs={"name": "title"})["value"] == "A title to click on"
+    assert form.soup.select('nav[aria-label="Admin"] a[href="/admin/post/"]')
+
+
+# Where a text in the table is on the screen.
+PLACE = """[...document.querySelectorAll("td")].find(
+    cell => cell.innerText.trim() === arguments[0]
+).getBoundingClientRect()"""
+
+
+@pytest.mark.ours
 @pytest.mark.one_step
 def test_the_admin_page_works_in_a_browser(boss, person):
-    """Filters, questions before deleting and narrow screens work in a real browser."""
+    """Filters, the question before deleting and narrow screens work in a real browser."""
     title = new_name("needle")
     post = person.write(title)
     browser = Chromium()
@@ -755,22 +855,24 @@ def test_the_admin_page_works_in_a_browser(boss, person):
             wide = tab.js("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{path} is {wide} pixels too wide for a narrow screen"
         tab.open("/admin/post/")
-        tab.click("a.filter")
-        tab.wait("document.querySelector('.filter-val')", "a filter can be added")
-        unnamed = "[...document.querySelectorAll('.filters :is(input, select)')]"
-        tab.wait(
-            f"{unnamed}.every(field => field.ariaLabel)", "the fields of the filter have names"
-        )
-        tab.press(title)
-        tab.click("#filter_form button")
+        tab.click(".filters summary")
+        tab.click("#value")
+        tab.press(title, "Enter")
         tab.wait("location.search.includes('flt')", "the filter is sent")
         assert tab.js("document.querySelectorAll('.action-checkbox').length") == 1
-        tab.click("button[data-question]")
-        tab.tab.switch_to.alert.dismiss()
-        tab.js("new Promise(done => setTimeout(done, 300))")
+        tab.click("td a[href*='/delete/']")
+        tab.wait("location.pathname.endsWith('/delete/')", "a page asks first")
+        tab.click("main a.secondary")
+        tab.wait("location.search.includes('flt')", "the way back leads to the same list")
+        for name in (title, person.username):
+            place = tab.js(PLACE, name)
+            assert 0 <= place["left"] < place["right"] <= 360, f"on a phone “{name}” is at {place}"
+        tab.click("#all")
+        assert tab.js("document.querySelector('.action-checkbox').checked"), "no row is ticked"
         assert boss.get(f"/posts/{post}").status == 200, "it was deleted though the answer was no"
-        tab.click("button[data-question]")
-        tab.tab.switch_to.alert.accept()
+        tab.click(".action-checkbox")
+        tab.click("#selected button")
+        tab.click("main form button")
         tab.wait("document.querySelector('[role=status]')", "a message says that it is deleted")
         assert boss.get(f"/posts/{post}").status == 404
         tab.check_logs()

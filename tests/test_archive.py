@@ -8,9 +8,11 @@ from itertools import zip_longest
 
 import pytest
 
+from tests.support.needed import DEV_PACKAGES
+
 pytestmark = [pytest.mark.since(5), pytest.mark.about("app/archive.py"), pytest.mark.ours]
 
-NEEDED = "`pip install -r requirements-dev.txt`: two YAML readers read the front matter"
+NEEDED = DEV_PACKAGES.reason  # two YAML readers read the front matter
 
 # Prints the front matter of a post for each title of a file.
 FRONT_MATTER = """

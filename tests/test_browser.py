@@ -1,6 +1,7 @@
 """The pages in a real browser, with scripts at work."""
 
 import io
+import re
 import time
 import zipfile
 from collections.abc import Callable
@@ -33,7 +34,9 @@ SIGHT = """(() => {
     const article = document.querySelector("article[data-url]");
     return article && {
         state: article.dataset.state,
-        percent: article.querySelector("progress").value,
+        percent: article.querySelector("progress")?.value ?? 100,
+        heading: article.querySelector("h2").textContent,
+        left: article.querySelector(".left").textContent,
         text: article.querySelector(".text").textContent,
         status: document.getElementById("status").textContent,
     };
@@ -199,7 +202,27 @@ def test_changes_are_announced_but_not_each_number(walk):
     texts = {sight["text"] for sight in walk.sights}
     assert len(heard) >= 3, f"of {len(texts)} changes only these were announced: {heard}"
     assert len(heard) <= 8, f"too much to listen to: {heard}"
-    assert heard[-1] == walk.after[-1]["text"], f"the end was not announced, only {heard}"
+    assert walk.after[-1]["text"] in heard[-1], f"the end was not announced, only {heard}"
+
+
+def test_state_and_percentage_are_the_heading(walk):
+    """The heading says state and percentage as long as the export runs, then the state alone."""
+    on_the_way = [sight for sight in walk.sights if 0 < sight["percent"] < 100]
+    wrong = [s for s in on_the_way if f"{s['percent']}%" not in s["heading"]]
+    assert on_the_way, walk.sights
+    assert not wrong, f"the heading does not say how far it is: {wrong[:3]}"
+    assert walk.after[-1]["heading"] == "Finished", walk.after[-1]
+
+
+def test_the_time_left_is_told_once_it_is_known(walk):
+    """How long it will take is told in round numbers, once there is a rate, until the end."""
+    told = [sight["left"] for sight in walk.sights if sight["left"]]
+    assert told, f"no time left in {walk.sights[:3]} …"
+    assert walk.before[0]["left"] == walk.after[0]["left"] == "", "a time that nobody can know yet"
+    assert walk.after[-1]["left"] == "", f"it has ended, and has {walk.after[-1]['left']!r} left"
+    round_number = r"About (a minute|\d+ minutes|\d*0 seconds) left\."
+    odd = [text for text in told if not re.fullmatch(round_number, text)]
+    assert not odd, f"not in round numbers: {odd[:3]}"
 
 
 def test_the_pages_need_no_other_host_and_log_no_error(walk):
@@ -216,7 +239,7 @@ def test_the_cancel_button_cancels(tab):
     tab.open("/exports/")
     tab.click("main > form button")
     look(tab, begun)
-    tab.click("article .remove button")
+    tab.click("article .cancel button")
     sight = look(tab, ended, seconds=5)[-1]
     assert sight["state"] == "REVOKED", f"cancelled, and the page shows {sight}"
     assert not tab.tab.find_element("css selector", "article .archive").is_displayed()

@@ -202,13 +202,68 @@ def test_an_archive_holds_the_posts_of_its_owner_alone(join):
     assert "By Ada" in texts[0]
 
 
-def test_a_user_without_posts_gets_an_archive(join):
-    """A user without posts gets an archive, too."""
-    export = Export.start(join()).until_end()
-    assert export.last["percent"] == 100
-    with export.archive() as archive:
-        assert "index.html" in archive.namelist()
-        assert not [name for name in archive.namelist() if name.endswith(".md")]
+def test_an_export_of_no_posts_is_refused(join):
+    """A user without posts gets no export, but a message that says what to do."""
+    person = join()
+    page = person.api("POST", "/api/exports")
+    assert_error(page, 409)
+    assert "write" in page.json()["message"], f"what to do? {page.json()}"
+    page = person.submit("/exports/")
+    assert page.status == 200, f"{page}; the page itself should say what to do"
+    assert any("write" in message for message in page.messages), f"{page} says {page.messages}"
+    assert person.get("/api/exports").json() == [], "there is an export of no posts"
+    person.write()
+    Export.start(person).until_end()
+
+
+def test_the_index_of_an_archive_has_the_newest_post_first_by_month(join):
+    """The index of an archive lists the newest post first, under the name of its month."""
+    person = join()
+    months = {"2025-12-31": "December 2025", "2026-01-01": "January 2026", "2026-03-09": "March"}
+    for day in months:
+        number = person.write(f"Written on {day}")
+        statement = "UPDATE post SET created_at = :time WHERE id = :id"
+        person.server.project.change(statement, time=f"{day} 12:00:00.000000", id=number)
+    with Export.start(person).until_end().archive() as archive:
+        index = BeautifulSoup(archive.read("index.html"), "html.parser")
+    found = [tag.get_text(" ", strip=True) for tag in index(["h2", "a"])]
+    wanted = [text for day in sorted(months, reverse=True) for text in (months[day], day)]
+    assert len(found) == len(wanted), f"months and posts, the newest first: {found}"
+    for text, part in zip(found, wanted, strict=True):
+        assert part in text, f"“{part}” was expected where “{text}” is, in {found}"
+
+
+def test_the_pages_of_an_archive_link_to_the_posts_before_and_after(join):
+    """Each post of an archive links to the one before it and the one after it, and to the index."""
+    person = join()
+    numbers = [person.write(f"Post {name}") for name in ("one", "two", "three")]
+    with Export.start(person).until_end().archive() as archive:
+        pages = {
+            number: BeautifulSoup(archive.read(f"posts/{number}.html"), "html.parser")
+            for number in numbers
+        }
+    one, two, three = numbers
+    for number, wanted in {one: {two}, two: {one, three}, three: {two}}.items():
+        links = {a["href"]: a.get_text() for a in pages[number].select("nav a[href]")}
+        assert "../index.html" in links, f"post {number} has no way back to the index: {links}"
+        others = {link for link in links if link != "../index.html"}
+        assert others == {f"{other}.html" for other in wanted}, f"post {number} links to {links}"
+    assert "Post two" in pages[one].nav.get_text(), "a link says where it leads"
+
+
+def test_the_pages_of_an_archive_have_a_description(big):
+    """Each page of an archive has a description of its own, which is short and plain text."""
+    with big.archive() as archive:
+        names = [name for name in archive.namelist() if name.endswith(".html")][-20:]
+        soups = {name: BeautifulSoup(archive.read(name), "html.parser") for name in names}
+    for name, soup in soups.items():
+        tag = soup.find("meta", {"name": "description"})
+        text = tag["content"].strip() if tag else ""
+        assert 0 < len(text) <= 160, f"the description of {name} is {text!r}"
+    texts = {
+        soup.h1.get_text(): soup.find("meta", {"name": "description"}) for soup in soups.values()
+    }
+    assert texts["学习日志 📚"]["content"] == "写作 强调 👩🏽‍💻", "not as a reader sees it"
 
 
 def test_a_user_may_run_two_exports_at_once(join):
@@ -244,7 +299,9 @@ def test_a_running_export_can_be_cancelled(author, running):
 
 def test_a_waiting_export_can_be_cancelled(author, running, join):
     """A waiting export can be cancelled."""
-    export = Export.start(join())  # the worker is busy with the other one
+    person = join()
+    person.write()
+    export = Export.start(person)  # the worker is busy with the other one
     export.cancel()
     export.until_end("REVOKED", seconds=10)
 
@@ -252,6 +309,7 @@ def test_a_waiting_export_can_be_cancelled(author, running, join):
 def test_a_finished_export_can_be_deleted(join):
     """A finished export can be deleted, and its archive with it."""
     person = join()
+    person.write()
     export = Export.start(person).until_end()
     export.cancel()
     assert_error(person.get(export.path), 404)
@@ -266,6 +324,7 @@ def test_the_list_has_the_current_users_exports_newest_first(join, author, big):
     """The list has the current user's exports only, the newest first."""
     person = join()
     assert person.get("/api/exports").json() == []
+    person.write()
     ids = [Export.start(person).id for _ in range(3)]
     listed = person.get("/api/exports").json()
     assert [export["id"] for export in listed] == ids[::-1]
@@ -378,12 +437,15 @@ def not_logout(form) -> bool:
     return "/auth/logout" not in (form.get("action") or "")
 
 
-def test_the_exports_page_has_a_named_progress_bar_for_each_export(join, author, big):
-    """The page has a progress bar for each export, with a name for screen readers."""
+def test_the_exports_page_has_a_named_progress_bar_for_each_running_export(
+    join, author, big, running
+):
+    """The page has a bar for each export that has not ended, with a name for screen readers."""
     for _ in range(2):  # it is the same after a reload
         page = author.get("/exports/")
         bars = page.soup("progress")
-        assert len(bars) == len(author.get("/api/exports").json())
+        assert len(author.get("/api/exports").json()) >= 2
+        assert len(bars) == 1, f"{page} has {len(bars)} bars, and one export that runs"
         for bar in bars:
             name = (
                 bar.get("aria-label")
@@ -400,6 +462,89 @@ def test_a_running_export_is_on_the_page_after_a_reload(author, running):
     for _ in range(2):
         page = author.get("/exports/")
         assert running.id in page.text, f"{page} does not show the export that runs"
+
+
+def test_each_export_is_headed_by_its_state(author, big, running):
+    """The heading of an export is its state, with the percentage as long as it runs."""
+    running.wait(lambda a: a["percent"], "it begins")
+    page = author.get("/exports/")
+    states = {
+        urlsplit(tag["data-url"]).path: tag.find(re.compile("^h[2-6]$")).get_text(" ", strip=True)
+        for tag in page.soup("article", {"data-url": True})
+    }
+    assert re.search(r"\d ?%", states[running.path]), f"how far is it? {states[running.path]!r}"
+    assert "%" not in states[urlsplit(big.path).path], f"this one has ended: {states}"
+    assert len({re.sub(r"[\d, %]", "", state) for state in states.values()}) >= 2, states
+
+
+def test_deleting_an_export_asks_on_a_page_of_its_own(join):
+    """Deleting an export asks on a page that needs no script and says what it deletes."""
+    person = join()
+    person.write()
+    export = Export.start(person).until_end()
+    page = person.get("/exports/")
+    assert not page.forms_to(f"/exports/{export.id}/remove"), f"{page} deletes without a question"
+    (link,) = [link for link in page.links() if export.id in link and "archive" not in link]
+    question = person.get(link)
+    assert question.status == 200, question
+    assert "1 post" in question.words, f"{question} does not say what it deletes: {question.words}"
+    assert export.last["created_at"][:10] in question.words, f"which export? {question.words}"
+    assert "/exports/" in question.links(), f"{question} has no way out"
+    assert person.get(export.path).status == 200, "the question has deleted it"
+    page = person.submit_on(question)
+    assert page.path == "/exports/", f"{page}; after deleting, back to the list"
+    assert page.messages, f"{page} does not say that it is deleted"
+    assert_error(person.get(export.path), 404)
+
+
+def test_only_its_owner_is_asked_about_an_export(join, person, big):
+    """Nobody else can see or answer the question whether to delete an export: 404."""
+    path = f"/exports/{big.id}"
+    token = {"csrf_token": person.get("/").csrf_token}
+    for page in (
+        person.get(f"{path}/remove"),
+        person.post(f"{path}/remove", token),
+        person.post(f"{path}/cancel", token),
+    ):
+        assert page.status == 404, f"{page} about an export of somebody else"
+    assert big.look()["state"] == "SUCCESS"
+
+
+def test_a_cancel_that_comes_too_late_deletes_nothing(join):
+    """A cancel button of a page that is not up to date does not delete a finished export."""
+    person = join()
+    person.write()
+    export = Export.start(person).until_end()
+    token = {"csrf_token": person.get("/").csrf_token}
+    page = person.post(f"/exports/{export.id}/cancel", token)
+    assert page.path == "/exports/"
+    assert page.messages, f"{page} does not say that it was too late"
+    assert export.look()["state"] == "SUCCESS"
+
+
+def test_the_exports_page_leads_programs_to_the_api(person):
+    """The page of exports has a link to the API's documentation."""
+    page = person.get("/exports/")
+    assert "/api/docs/" in page.links(), f"{page} links to {page.links()}"
+
+
+@pytest.mark.ours
+def test_commands_on_the_exports_page_are_code(own_server):
+    """Without Redis or a worker, the page tells which command starts one, as <code>."""
+    with Person(own_server).join() as person:
+        person.write()
+        assert person.api("POST", "/api/exports").status == 202
+        time.sleep(6)  # PICKUP_TIMEOUT
+        code = person.get("/exports/").soup.select_one("article code")
+        assert code, "no worker is there, and the page has no command that starts one"
+        assert code.get_text() == f"celery -A {own_server.step.worker} worker"
+        own_server.redis.kill()
+        page = person.submit("/exports/")
+        code = page.soup.select_one("[role=alert] code")
+        assert code, f"{page}; no Redis is there, and the message has no command that starts one"
+        assert code.get_text() == "python3 learn.py redis"
+        assert "`" not in page.words
+    own_server.forget_logs()
 
 
 def test_the_exports_page_has_its_script_in_a_file(author):

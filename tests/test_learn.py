@@ -31,13 +31,20 @@ import requests
 
 from common import bootstrap
 from common import mysql
+from common import patches
 from common import stack
-from common.diff import source_files
+from common.lessons import code_lines
+from common.lessons import files_after
+from common.lessons import files_in
+from common.lessons import parts_of
+from common.lessons import source_names
+from common.lessons import state_before
 from common.processes import Terminal
 from common.run import find_redis
 from common.run import run
 from common.steps import ROOT
 from common.steps import STEPS
+from tests.support.needed import MARIADB
 from tests.support.processes import Log
 from tests.support.processes import Process
 from tests.support.processes import new_folder
@@ -251,13 +258,24 @@ def test_help_names_every_command(copy):
     [
         (["run", "9"], "There is no step “9”"),
         (["run", "step0"], "could be any of these: step01_hello"),
+        (["run", "celry"], "There is no step “celry”. Did you mean celery?"),
+        (["run", "step3_logn"], "There is no step “step3_logn”. Did you mean step03_login?"),
         (["run"], "Missing argument 'STEP'. See: learn.py run --help"),
-        (["rum", "1"], "No such command 'rum'"),
+        (["rnu", "1"], "No such command 'rnu'. Did you mean 'run'?"),
+        (["run", "1", "--verbos"], "Did you mean '--verbose'?"),
         (["run", "1", "--port", "99999"], "99999"),
         (["run", "1", "--prot", "5001"], "--port"),
         (["run", "5", "--wechat"], "step 6 has one: python3 learn.py run 6 --wechat"),
         (["run", "2", "--mysql"], "Step 2 has no database yet; step 3 is the first."),
-        (["diff", "1"], "Missing argument 'B'"),
+        (["diff"], "Missing argument '[A] B [PATH]...'. See: learn.py diff --help"),
+        (["diff", "9"], "There is no step “9”"),
+        (["diff", "1.99"], "There is no part “1.99”. Lesson 1 has 1.1 to"),
+        (["diff", "2", "9"], "There is no step “9”"),
+        (["run", "1.nothing"], "python3 learn.py parts 1 lists them"),
+        (["run", "1.e"], "could be any of these parts: 1.1 hello, "),
+        (["start", "2", "my copy"], "is there already; give the name of a new folder"),
+        (["parts", "1.hello"], "“1.hello” is one part. Give a whole step: 1"),
+        (["parts", "1", "--save", "nowhere"], "is no git repository; parts --edit makes one"),
         (["diff", "2", "3", "app/model.py"], "Did you mean app/models.py?"),
         (["diff", "2", "3", "instance"], "There is no “instance”"),
         (["diff", "2", "3", "../step03_login"], "There is no “../step03_login”"),
@@ -280,7 +298,7 @@ def test_a_wrong_command_gets_one_clear_line(copy, words, answer):
 
 def test_diff_shows_the_lesson_and_nothing_else(copy):
     """`diff` shows the files of the lesson, and nothing that a step gathers in use."""
-    code, out, err = copy.learn("diff", "2", "login")
+    code, out, err = copy.learn("diff", "2", "login", "--whole")
     assert (code, err) == (0, "")
     assert "+++ b/step03_login/app/models.py" in out
     assert "--- a/step02_blueprints/config.py\n+++ b/step03_login/config.py" in out
@@ -303,18 +321,18 @@ def test_diff_shows_what_git_would_track():
             text=True,
         )
         by_git = {line for line in listing.stdout.splitlines() if (step.path / line).exists()}
-        assert set(source_files(step)) == by_git
+        assert set(source_names(step.path)) == by_git
 
 
 def test_diff_of_one_path(copy):
     """`diff` can be limited to some paths."""
     for path in ("config.py", "./config.py", "step03_login/config.py"):
-        code, out, _ = copy.learn("diff", "2", "3", path)
+        code, out, _ = copy.learn("diff", "2", "3", path, "--whole")
         assert code == 0
         assert re.findall(r"^diff --git .*", out, re.M) == [
             "diff --git a/step02_blueprints/config.py b/step03_login/config.py"
         ]
-    _, out, _ = copy.learn("diff", "2", "3", "app/templates/auth", "config.py")
+    _, out, _ = copy.learn("diff", "2", "3", "app/templates/auth", "config.py", "--whole")
     files = re.findall(r"^diff --git a/\S+ b/step03_login/(\S+)", out, re.M)
     assert "config.py" in files
     assert {str(Path(file).parent) for file in files} == {".", "app/templates/auth"}
@@ -338,14 +356,9 @@ def test_diff_stat_without_changes_of_indentation(copy):
 
 def test_diff_without_changes_of_indentation(copy):
     """`diff -w` leaves changes of indentation out."""
-    for number, text in ((1, "def f():\n    return 1\n"), (2, "def f():\n        return 1\n")):
-        (step_folder(copy, number) / "spaces.py").write_text(text)
-    try:
-        assert "+        return 1" in copy.learn("diff", "1", "2", "spaces.py").out
-        assert "return 1" not in copy.learn("diff", "1", "2", "spaces.py", "-w").out
-    finally:
-        for number in (1, 2):
-            (step_folder(copy, number) / "spaces.py").unlink()
+    plain = copy.learn("diff", "5", "6", "app/__init__.py", "--whole").out
+    quiet = copy.learn("diff", "5", "6", "app/__init__.py", "--whole", "-w").out
+    assert 0 < len(quiet) < len(plain)
 
 
 def test_diff_of_a_step_with_itself(copy):
@@ -372,6 +385,153 @@ def test_diff_is_that_of_git_whatever_git_is_set_to(copy):
         (copy.base / ".gitconfig").unlink()
 
 
+def test_diff_of_a_lesson_shows_its_parts_in_order(copy):
+    """`diff` of a lesson shows the parts in order, each under its number, title and group."""
+    code, out, err = copy.learn("diff", "1")
+    assert (code, err) == (0, "")
+    titles = re.findall(r"^(1\.\d+ .+)\n─+\ndiff --git", out, re.M)
+    assert titles == [f"{part.name} {part.title}" for part in parts_of(STEPS[0])]
+    groups = re.findall(r"^\n(1[A-Z] .+)\n$", out, re.M)
+    assert groups == list(dict.fromkeys(part.group for part in parts_of(STEPS[0])))
+    assert "index " not in out, "the names of git's objects mean nothing here"
+
+
+def test_diff_of_a_part_is_its_patch(copy):
+    """`diff` of a part, by number or name, shows what its patch says; of a range, these parts."""
+    part = parts_of(STEPS[0])[3]
+    for name in ("1.4", part.code, f"step01_hello.{part.slug}"):
+        out = copy.learn("diff", name).out
+        shown = patches.read(out.encode())
+        assert [(c.path, c.lines) for c in shown] == [(c.path, c.lines) for c in part.changes]
+    out = copy.learn("diff", "1.2", "1.4").out
+    assert re.findall(r"^(1\.\d+) ", out, re.M) == ["1.3", "1.4"]
+    out = copy.learn("diff", "1", "app.py").out
+    assert set(re.findall(r"^diff --git \S+ b/(.+)", out, re.M)) == {"app.py"}
+
+
+def test_diff_goes_from_what_others_build_on_to_templates(copy):
+    """`diff` shows the files in the order of the course: config before views before templates."""
+    out = copy.learn("diff", "1", "2", "--whole").out
+    found = re.findall(r"^diff --git \S+ b/step02_blueprints/(.+)", out, re.M)
+    order = [
+        "requirements.txt",
+        "config.py",
+        "app/main.py",
+        "app/auth.py",
+        "app/templates/base.html",
+    ]
+    assert [name for name in found if name in order] == order
+
+
+def test_diff_says_what_a_learner_has_changed(copy):
+    """`diff` shows the course's files, says which ones were changed, and how to get them back."""
+    app = step_folder(copy, 1) / "app.py"
+    text = app.read_text()
+    wanted = copy.learn("diff", "1").out
+    try:
+        app.write_text(f"{text}\n# mine\n")
+        code, out, err = copy.learn("diff", "1")
+        assert (code, out) == (0, wanted)
+        assert "step01_hello has changes of yours, which are not shown here: app.py." in err
+        assert "python3 learn.py start 2 DIR" in err, "this copy has no git to restore from"
+    finally:
+        app.write_text(text)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("variables", "shown"),
+    [
+        ({}, "space: on, b: back, /word: search, q: leave"),
+        ({"PAGER": "sed s/^/paged:/"}, "paged:"),
+        ({"PAGER": "false", "GIT_PAGER": "sed s/^/paged:/"}, "paged:"),
+        ({"PAGER": "cat"}, "1.1 "),
+        ({"NO_COLOR": "1", "PAGER": "cat"}, "\n+from flask import Flask"),
+    ],
+)
+def test_diff_on_a_terminal_is_paged_with_a_prompt(copy, variables, shown):
+    """On a terminal, `diff` is shown by the pager; less says which keys go on and leave."""
+    import pty
+
+    leader, follower = pty.openpty()
+    env = copy.env(TERM="xterm", **variables)
+    process = subprocess.Popen(
+        copy.command("diff", "1"), cwd=copy.base, env=env, stdin=follower, stdout=follower
+    )
+    os.close(follower)
+    seen = b""
+    try:
+        while shown.replace("\n", "\r\n").encode() not in seen:
+            chunk = os.read(leader, 4096)
+            assert chunk, seen.decode()
+            seen += chunk
+        os.write(leader, b"q")
+    except OSError:
+        pytest.fail(f"no “{shown}” in what a terminal shows:\n{seen.decode()[-2000:]}")
+    finally:
+        os.close(leader)
+        process.kill()
+        process.wait()
+
+
+# -- parts, start ----------------------------------------------------------------------------------
+
+
+def test_parts_lists_a_lesson(copy):
+    """`parts` lists number, title and changed lines of the parts of a lesson, in groups."""
+    code, out, err = copy.learn("parts", "1")
+    assert (code, err) == (0, "")
+    for part in parts_of(STEPS[0]):
+        row = (
+            rf"^ +{re.escape(part.name)}  {re.escape(part.title)} +{code_lines(part)}  {part.slug}$"
+        )
+        assert re.search(row, out, re.M), out
+        assert f"\n  {part.group}\n" in out
+
+
+def test_start_makes_a_folder_of_ones_own(copy, tmp_path):
+    """`start` puts the state before a part into a new folder, and says what to type next."""
+    mine = tmp_path / "my own app"
+    part = parts_of(STEPS[0])[4]
+    code, out, err = copy.learn("start", part.code, mine)
+    assert (code, err) == (0, "")
+    assert files_in(mine) == files_after(state_before(part))
+    assert f'learn.py check {part.code} --app "{mine}"' in out
+    assert f"learn.py diff {part.code}" in out
+    before = files_in(mine)
+    code, _, err = copy.learn("start", part.code, mine)
+    assert (code, "is there already" in err) == (1, True)
+    assert files_in(mine) == before
+
+
+def test_start_with_the_first_part_is_an_empty_folder(copy, tmp_path):
+    """`start` with the first part of the course makes an empty folder."""
+    code, out, _ = copy.learn("start", "1.1", tmp_path / "empty")
+    assert code == 0
+    assert list((tmp_path / "empty").iterdir()) == []
+    assert "nothing in it yet" in out
+
+
+def test_run_of_a_part_keeps_its_own_data(copy, start):
+    """`run` of a part serves that state from a folder of its own, which keeps what it gathers."""
+    port = stack.free_port()
+    running = start("run", "1.hello", "--port", port)
+    running.wait_for(f"Open http://127.0.0.1:{port}/")
+    assert "Hello, World!" in page(port)
+    running.send("SIGINT")
+    running.process.wait(10)
+    folder = copy.root / ".venv" / "parts" / "1.hello"
+    assert (folder / "app.py").is_file()
+    (folder / "instance").mkdir(exist_ok=True)
+    (folder / "instance" / "kept").write_text("kept")
+    (folder / "app.py").write_text((folder / "app.py").read_text().replace("World", "Ada"))
+    running = start("run", "1.1", "--port", port)
+    running.wait_for(f"Open http://127.0.0.1:{port}/")
+    assert "Hello, Ada!" in page(port), "what somebody has changed there is not overwritten"
+    assert "runs as you have changed it" in running.output
+    assert (folder / "instance" / "kept").exists()
+
+
 def test_diff_leaves_no_file(copy):
     """`diff` leaves no temporary file."""
     copy.learn("diff", "2", "3", "--stat")
@@ -382,7 +542,7 @@ def test_diff_without_git_says_how_to_get_it(copy):
     """Without git, `diff` says how to install it."""
     code, out, err = copy.learn("diff", "2", "3", PATH=str(copy.tmp))
     assert (code, out) == (1, "")
-    assert "diff needs git: sudo apt install git" in err
+    assert "This needs git: sudo apt install git" in err
 
 
 # -- run -------------------------------------------------------------------------------------------
@@ -400,7 +560,6 @@ def test_run_shows_the_page_and_leaves_nothing(start, name, code):
     running = start("run", "1", "--port", port, **other)
     running.wait_for(f"Open http://127.0.0.1:{port}/")
     assert "<h1>" in page(port)
-    assert "web     |  * Running on" in running.output, tail(running.output)
     assert len(running.family()) >= 3, "the reaper, flask run and its reloader's child"
     running.send(name)
     assert running.process.wait(5) == code
@@ -446,7 +605,8 @@ def test_run_ends_when_nobody_reads_its_output(copy):
         start_new_session=True,
     ) as learn:
         assert learn.stdout
-        assert learn.stdout.readline().startswith(b"web     | ")
+        assert learn.stdout.readline() == b"\n"
+        assert learn.stdout.readline() == b"Step 1 of 6: routes and templates\n"
         learn.stdout.close()
         assert learn.wait(30) == 143
         assert learn.stderr
@@ -470,7 +630,7 @@ def test_run_has_colours_on_a_terminal_unless_they_are_not_wanted(copy, variable
     os.close(theirs)
     seen = b""
     try:
-        while b"Open http://" not in seen:
+        while b"stops everything." not in seen:
             seen += os.read(ours, 10_000)
     finally:
         learn.terminate()
@@ -479,7 +639,7 @@ def test_run_has_colours_on_a_terminal_unless_they_are_not_wanted(copy, variable
     if variables:
         assert b"\033[" not in seen
     else:
-        assert b"\033[36mweb     | \033[0m" in seen
+        assert b"\033[1mCtrl-C\033[0m" in seen
 
 
 @pytest.mark.parametrize("words", [["run", "1"], ["redis"]], ids=" ".join)
@@ -517,14 +677,13 @@ def test_run_5_brings_redis_and_a_worker_and_ends_them(start, copy):
     """`run 5` starts Redis and a worker, and stops them."""
     port, url = stack.free_port(), nowhere()
     running = start("run", "5", "--port", port, REDIS_URL=url, **LEFT_OVER)
-    running.wait_for(" ready.", seconds=60)
-    running.wait_for(f"Open http://127.0.0.1:{port}/")
+    running.wait_for(f"Open http://127.0.0.1:{port}/", seconds=60)
     assert "so this run has its own. In other terminals:" in running.output
     own = running.find(r"export REDIS_URL=(\S+)")[1]
     assert stack.redis_answers(own)
     assert "<h1>" in page(port)
     migrated = running.output.index("migrate | ")
-    assert migrated < running.output.index("web     | "), "migrations come before the web server"
+    assert migrated < running.output.index("worker  | "), "migrations come before all others"
     assert "valkey-server" in running.names()
     running.send("SIGINT")
     assert running.process.wait(10) == 130
@@ -588,11 +747,9 @@ def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(
             WECHAT_APP_ID="mine",
             PYTHONPATH=python_path,
         )
-        running.wait_for("wechat  |  * Running on", seconds=60)
-        running.wait_for(" ready.", seconds=60)
+        running.wait_for(f"Open http://127.0.0.1:{port}/", seconds=60)
     assert f"Redis: using the one that answers at redis://127.0.0.1:{redis_port}" in running.output
     assert "valkey" not in running.names()
-    running.wait_for(f"Open http://127.0.0.1:{port}/")
     standin = running.find(r"WeChat: a stand-in answers at (http://127\.0\.0\.1:(\d+))")
     with requests.Session() as visitor:
         visitor.trust_env = False
@@ -666,8 +823,8 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
     """`run 5 --mysql` keeps its data between runs, and leaves no process."""
     try:
         mysql.find_program(mysql.SERVER)
-    except LookupError as missing:
-        pytest.skip(str(missing))
+    except LookupError:
+        pytest.skip(MARIADB.reason)
     port = stack.free_port()
     words = ("run", "5", "--mysql", "--port", port)
     redis = nowhere()
@@ -675,7 +832,6 @@ def test_run_5_with_mysql_keeps_its_data_and_leaves_nothing(start, copy):
         file.unlink()  # of another test
     for name, code in (("SIGKILL", -9), ("SIGINT", 130)):
         running = start(*words, REDIS_URL=redis)
-        running.wait_for(" ready.", seconds=60)
         running.wait_for(f"Open http://127.0.0.1:{port}/", seconds=60)
         assert "mariadbd" in running.names()
         if name == "SIGKILL":
@@ -892,7 +1048,7 @@ class Installers:
         self.failing: dict[str, BaseException] = {}
         self.pause = 0.0
 
-    def call(self, what: str, argv: list[str], env: dict[str, str] | None = None) -> None:
+    def call(self, what: str, argv: list[str], env: object = None, parts: object = None) -> None:
         words = list(map(str, argv))
         tool = words[words.index("-m") + 1]
         tool = "pip install uv" if words[-1] == "uv" else tool
@@ -1074,10 +1230,9 @@ def test_failing_tool_shows_its_last_lines_and_what_to_do(capsys):
     with pytest.raises(bootstrap.SetupError) as failure:
         bootstrap._call("the packages", [sys.executable, "-c", noise], {})
     message = str(failure.value)
-    assert "Setting up failed at the packages:" in message
-    assert "line 98" in message
+    assert message.startswith("Setting up failed at the packages. Check the network,")
+    assert message.index("index-url") < message.index("line 98"), "the advice comes first"
     assert "line 80" not in message, "the last lines are enough"
-    assert "index-url" in message
 
 
 @pytest.fixture

@@ -410,6 +410,7 @@ def test_a_mail_says_that_an_export_is_ready(ada, smtp):
 
 def test_only_who_asks_for_it_gets_a_mail(ada, smtp):
     """Without the tick there is no mail, and without an address there is no tick."""
+    ada.write()
     count = len(smtp.mails)
     ada.submit("/exports/")
     finished(ada)
@@ -429,6 +430,7 @@ def finished(person: Person, count: int = 1) -> list[str]:
 
 def test_a_mail_that_fails_does_not_make_the_export_fail(site, ada, smtp):
     """An export is finished even if its mail cannot be sent."""
+    ada.write()
     smtp.replies = ["554 5.0.0 Never"]
     export_with_mail(ada)
     assert finished(ada) == ["SUCCESS"]
@@ -472,6 +474,7 @@ def test_old_exports_are_deleted_by_the_clock(idle_server):
     config.write_text(config.read_text().replace("3600", "1"))
     idle_server.start().start_worker()
     with join(idle_server) as ada:
+        ada.write()
         for _ in range(2):
             ada.api("POST", "/api/exports")
         finished(ada, 2)
@@ -499,6 +502,7 @@ def test_old_exports_are_deleted_by_the_clock(idle_server):
 def test_an_export_that_no_worker_takes_is_revoked(own_server):
     """An export that waits for a worker for a day is revoked, and says why."""
     with join(own_server) as ada:
+        ada.write()
         for _ in range(2):
             ada.api("POST", "/api/exports")
         new, old = (export["id"] for export in ada.get("/api/exports").json())

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from common.steps import STEPS
-from common.steps import Step
+from common.steps import State
 from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.copies import Saved
@@ -34,7 +34,7 @@ class Filled:
 
 
 @pytest.fixture(scope="session")
-def filled_once(step: Step, source: Path) -> Iterator[Filled]:
+def filled_once(step: State, source: Path) -> Iterator[Filled]:
     project = Project(step, source)
     try:
         seed = ("seed", "--username", "ada", "--password", "12345678", "--posts", "3")

@@ -6,10 +6,17 @@ from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
+from werkzeug.exceptions import default_exceptions
+from werkzeug.http import HTTP_STATUS_CODES
 
+from common import ui
+from common.steps import STEPS
+from common.steps import Step
 from tests.support import hostile
 from tests.support.browser import NO_PAGES
 from tests.support.browser import REFUSED_FORM
+from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.inline import Inline
@@ -28,10 +35,17 @@ FETCHED = (
 )
 
 
+@pytest.fixture
+def person_if_any(step: Step, request: pytest.FixtureRequest) -> Person | None:
+    """A logged-in user, where the step has users."""
+    return request.getfixturevalue("person") if step.number >= 2 else None
+
+
 def faults(pages: list[Page], is_right) -> list[Page]:
     return [page for page in pages if not is_right(page)]
 
 
+@pytest.mark.since("1.list")
 def test_every_link_leads_somewhere(site):
     """Every link leads to a page that exists."""
     broken = [
@@ -45,36 +59,53 @@ def test_every_link_leads_somewhere(site):
         assert any(link.startswith(path) for _, link, _ in site), f"no link leads to {path}"
 
 
+@pytest.mark.since("1.template")
 def test_every_page_says_that_it_is_html5(pages):
     """Every page begins with <!doctype html>."""
     bad = faults(pages, lambda page: page.text.lstrip().lower().startswith("<!doctype html>"))
     assert not bad, f"these pages do not begin with <!doctype html>: {bad}"
 
 
+@pytest.mark.since("1.template")
 def test_every_page_names_its_language(pages):
     """Every page names its language."""
     bad = faults(pages, lambda page: page.soup.html and page.soup.html.get("lang"))
     assert not bad, f"these pages have no <html lang=…>, which screen readers need: {bad}"
 
 
+@pytest.mark.since("1.template")
 def test_every_page_has_a_title(pages):
     """Every page has a title."""
     bad = faults(pages, lambda page: page.soup.title and page.soup.title.get_text(strip=True))
     assert not bad, f"these pages have no <title>, or an empty one: {bad}"
 
 
+def test_every_page_has_a_description(pages):
+    """Every page has a description for search engines, of its own."""
+    texts: dict[str, str] = {}
+    for page in pages:
+        tag = page.soup.find("meta", {"name": "description"})
+        text = tag.get("content", "").strip() if tag else ""
+        assert text, f'{page} has no <meta name="description" content=…>'
+        other = texts.setdefault(text, page.heading)
+        assert other == page.heading, f"“{other}” and “{page.heading}” have one description: {text}"
+
+
+@pytest.mark.since("1.template")
 def test_every_page_has_one_h1(pages):
     """Every page has one <h1>."""
     bad = faults(pages, lambda page: len(page.soup("h1")) == 1 and page.heading)
     assert not bad, f"these pages have no <h1>, an empty one or several: {bad}"
 
 
+@pytest.mark.since("1.errors")
 def test_every_page_has_a_nav(pages):
     """Every page has a <nav> with links."""
     bad = faults(pages, lambda page: page.soup.select("nav a[href]"))
     assert not bad, f"these pages have no <nav> with links in it: {bad}"
 
 
+@pytest.mark.since("1.hello")
 def test_no_page_has_inline_scripts_or_styles(site):
     """No page has inline scripts or styles, which a strict Content-Security-Policy forbids."""
     for _, _, page in site:
@@ -83,6 +114,7 @@ def test_no_page_has_inline_scripts_or_styles(site):
         assert not parser.found, f"{page}, and has, instead of a file in static/: {parser.found}"
 
 
+@pytest.mark.since("1.hello")
 def test_every_field_has_a_label(pages):
     """Every field has a label."""
     bad = [
@@ -114,6 +146,7 @@ def test_every_page_begins_with_a_link_to_its_content(pages):
     )
 
 
+@pytest.mark.since("1.hello")
 def test_descriptions_of_fields_exist(pages):
     """Every field that names a description on the page has one."""
     bad = [
@@ -142,6 +175,7 @@ def test_an_error_is_tied_to_its_field(site):
             )
 
 
+@pytest.mark.since("1.hello")
 def test_every_id_is_unique(pages):
     """Every id is unique on its page."""
     for page in pages:
@@ -150,6 +184,7 @@ def test_every_id_is_unique(pages):
         assert not twice, f"{page} uses these ids more than once: {twice}"
 
 
+@pytest.mark.since("1.static")
 def test_pages_load_nothing_from_other_hosts(site, visitor):
     """Pages load styles, scripts and pictures from this server only, and all of them exist."""
     fetched = {
@@ -174,6 +209,7 @@ def test_pages_load_nothing_from_other_hosts(site, visitor):
             assert not far, f"{parts.path} fetches from elsewhere: {far}"
 
 
+@pytest.mark.since("1.hello")
 def test_forms_are_sent_to_this_server(site):
     """Forms are sent to this server only."""
     for _, link, page in site:
@@ -182,6 +218,7 @@ def test_forms_are_sent_to_this_server(site):
             assert there.netloc == urlsplit(page.url).netloc, f"{link} sends a form to {there}"
 
 
+@pytest.mark.since("1.hello")
 def test_home_is_html(visitor):
     """The home page is HTML."""
     page = visitor.get("/")
@@ -189,6 +226,59 @@ def test_home_is_html(visitor):
     assert page.is_html, f"{page} with the type {page.headers.get('Content-Type')}"
 
 
+@pytest.mark.ours
+@pytest.mark.about("app/templates/main/home.html", "templates/home.html")
+def test_home_says_which_step_it_is_and_what_to_try(visitor, person_if_any, step):
+    """The home page says which step it is, and links to three things to try."""
+    for browser in filter(None, (visitor, person_if_any)):
+        page = browser.get("/")
+        title = page.soup.main.find("h2").get_text()
+        assert title == f"Step {step.number} of {len(STEPS)}: {step.idea}"
+        links = [link["href"] for link in page.soup.select("main li a[href]")]
+        assert len(links) >= 3, f"three things to try, with links, not {links}"
+        assert len(page.soup.select("main li")) == 3
+        for link in links:
+            there = browser.get(link)
+            assert there.status == 200, f"the home page says to try {link}, and it is {there}"
+
+
+@pytest.mark.ours
+@pytest.mark.since(2)
+@pytest.mark.one_step
+def test_home_needs_no_page_that_the_app_does_not_have(step):
+    """The home page links to what the app has so far; an app of one's own is no step."""
+    app = Flask("app", root_path=str(step.path / "app"))
+    app.register_blueprint(ui.bp)
+    with app.test_request_context():
+        text = ui.about_step()
+        assert f"Step {step.number} of" in text
+        assert "<a" not in text, "a link to a page that this app does not have"
+        app.add_url_rule("/sign-up", "auth.login")
+        app.add_url_rule("/join", "auth.register")
+        assert "<a" in ui.about_step(), "no link to a page that this app has"
+        app.root_path = "/home/ada/notes/app"
+        assert not ui.about_step(), "an app of one's own is no step"
+
+
+@pytest.mark.ours
+@pytest.mark.since(2)
+@pytest.mark.about("app/templates/base.html")
+def test_the_navigation_marks_the_open_page(site):
+    """The link to the open page says aria-current="page", and no other link does."""
+    marked = set()
+    for _, _, page in site:
+        if not page.is_html or page.path.startswith("/api/") or page.status != 200:
+            continue
+        links = page.soup.select("header nav a[href]")
+        current = {a["href"] for a in links if a.get("aria-current") == "page"}
+        here = urlsplit(page.url).path
+        wanted = {here} & {a["href"] for a in links}
+        assert current == wanted, f"{page} marks {current} as the page that is open"
+        marked |= current
+    assert {"/", "/posts/", "/about", "/auth/login"} <= marked, f"only these were marked: {marked}"
+
+
+@pytest.mark.since("1.path")
 def test_hello_greets(visitor):
     """/hello/ says hello."""
     page = visitor.get("/hello/")
@@ -196,6 +286,7 @@ def test_hello_greets(visitor):
     assert "Hello" in page.words, f"{page} without “Hello” in it"
 
 
+@pytest.mark.since("1.path")
 def test_hello_greets_by_name(visitor):
     """/hello/Ada greets Ada."""
     page = visitor.get("/hello/Ada")
@@ -203,12 +294,14 @@ def test_hello_greets_by_name(visitor):
     assert "Hello, Ada" in page.words, f"{page} without “Hello, Ada” in it"
 
 
+@pytest.mark.since("1.query")
 def test_hello_takes_the_greeting_from_the_query(visitor):
     """?greeting= replaces “Hello”."""
     page = visitor.get("/hello/Ada?greeting=Good+morning")
     assert "Good morning, Ada" in page.words, f"{page} without “Good morning, Ada” in it"
 
 
+@pytest.mark.since("1.path")
 @pytest.mark.parametrize(
     "name", ["Zoë", "李雷", "👩🏽‍💻", "Ada Lovelace", "Ada+Bob", "100%", "a;b"]
 )
@@ -219,6 +312,7 @@ def test_hello_greets_any_name(visitor, name):
     assert f"Hello, {name}" in page.words, f"{page} without “Hello, {name}” in it"
 
 
+@pytest.mark.since("1.query")
 @pytest.mark.parametrize(
     "markup", ["<script>alert(1)", "<b>Ada", "<img src=x onerror=alert(1)>", "{{ 7*7 }}"]
 )
@@ -234,6 +328,7 @@ def test_hello_shows_markup_as_text(visitor, markup):
     assert not ran, f"{page} runs what the URL says: {ran}"
 
 
+@pytest.mark.since("1.about")
 def test_about_has_no_slash(visitor):
     """/about is a page, and /about/ is a 404."""
     assert visitor.get("/about").status == 200
@@ -244,6 +339,7 @@ def test_about_has_no_slash(visitor):
     )
 
 
+@pytest.mark.since("1.list")
 def test_posts_has_a_slash(visitor):
     """/posts redirects to /posts/."""
     page = visitor.get("/posts", follow=False)
@@ -255,9 +351,10 @@ def test_posts_has_a_slash(visitor):
     assert visitor.get("/posts").status == 200
 
 
+@pytest.mark.since("1.post")
 def test_a_post_has_a_page(server, step, visitor, request):
     """A post has a page, which the list links to."""
-    if step.number >= 2:  # before that, posts stand in the file
+    if step.has("posts"):  # before that, posts stand in the file
         request.getfixturevalue("person").write()
     numbers = visitor.get("/posts/").post_ids()
     assert numbers, "/posts/ links to no post such as /posts/1"
@@ -266,6 +363,7 @@ def test_a_post_has_a_page(server, step, visitor, request):
     assert page.heading
 
 
+@pytest.mark.since("1.hello")
 @pytest.mark.parametrize("number", hostile.BAD_NUMBERS)
 def test_an_unknown_post_is_404(visitor, number):
     """An unknown post is a 404, however large its number."""
@@ -273,6 +371,7 @@ def test_an_unknown_post_is_404(visitor, number):
     assert page.status == 404, f"{page}; there is no such post, so it should be 404"
 
 
+@pytest.mark.since("1.errors")
 @pytest.mark.parametrize("path", ["/no-such-page", "/posts/999999999", "/about/", "/hello/a/b"])
 def test_a_404_is_a_page_of_the_site(visitor, path):
     """A 404 is a page with the site's navigation and styles."""
@@ -305,7 +404,111 @@ def test_an_error_page_needs_no_database(own_server):
     own_server.forget_logs()
 
 
+@pytest.mark.since("1.about")
 def test_a_method_that_is_not_there_is_405(visitor):
     """A POST to a page that only answers GET is a 405."""
     page = visitor.post("/about", data={"a": "b"})
     assert page.status in (400, 405), f"{page}; /about takes no POST"
+
+
+# Error pages
+
+
+def links_in(page: Page) -> list[str]:
+    """Return where the links of a page lead, without those of the navigation."""
+    return [link["href"] for link in page.soup.select("main a[href]")]
+
+
+@pytest.mark.parametrize("path", ["/no-such-page", "/posts/999999999", "/about/"])
+def test_an_error_page_leads_on(visitor, path):
+    """An error page has a link in its content that leads on; that of a post leads to the list."""
+    page = visitor.get(path)
+    paths = [urlsplit(urljoin(page.url, link)).path for link in links_in(page)]
+    assert paths, f"{page} has no link in <main>: where can one go from there?"
+    if path.startswith("/posts/"):
+        assert "/posts/" in paths, f"{page} does not lead to the list of posts"
+    for path in paths:
+        assert visitor.get(path).status == 200, f"{page} leads to {path}"
+
+
+@pytest.mark.since(3)
+def test_an_unknown_page_of_the_list_leads_to_the_first_one(visitor):
+    """An unknown page of the list links to the first page."""
+    page = visitor.get("/posts/?page=99999")
+    assert page.status == 404
+    paths = [link.removesuffix("?page=1") for link in links_in(page)]
+    assert "/posts/" in paths, f"{page} does not lead to the first page of the list"
+
+
+@pytest.mark.since(3)
+def test_a_form_without_its_token_leads_back_to_the_form(visitor, person):
+    """The page that refuses a form without its token links to the form."""
+    for browser, path in ((person, "/posts/new"), (visitor, "/auth/login?next=/posts/new")):
+        page = browser.post(path, {"title": "Old", "body": "text", "username": "a"})
+        assert page.status == 400
+        assert path in links_in(page), f"{page} does not lead back to the form"
+
+
+@pytest.mark.since(3)
+def test_a_refused_button_leads_to_no_dead_end(person):
+    """Where an address takes only a POST, the error page does not link to it."""
+    page = person.post("/auth/logout")
+    assert page.status == 400
+    assert links_in(page), f"{page} has no link in <main>"
+    for link in links_in(page):
+        assert person.get(link).status == 200, f"{page} leads to {link}"
+
+
+# Since which step a request is refused, by whom it is sent, and with which status.
+REFUSED = (
+    (2, "visitor", "GET", "/no-such-page", {}, 404),
+    (2, "visitor", "GET", "/posts/999999999", {}, 404),
+    (2, "visitor", "POST", "/about", {"data": {"a": "b"}}, 405),
+    (2, "visitor", "GET", "/auth/logout", {}, 405),
+    (2, "visitor", "POST", "/auth/login", {"data": {}}, 400),
+    (2, "visitor", "POST", "/auth/login", {"data": {"username": "x" * 2_000_000}}, 413),
+    (2, "visitor", "GET", "/ui/ui.css", {"headers": {"Range": "bytes=9999999-"}}, 416),
+    (3, "visitor", "GET", "/posts/?page=99999", {}, 404),
+    (3, "person", "GET", "/posts/{others}/edit", {}, 403),
+    (3, "person", "POST", "/posts/{others}/delete", {"data": {}}, 400),
+    (4, "person", "GET", "/admin/", {}, 403),
+    (4, "admin", "GET", f"/admin/post/?search={'x' * 1200}", {}, 414),
+    (4, "admin", "GET", "/admin/post/?page=100000", {}, 404),
+)
+
+
+@pytest.mark.since(2)
+@pytest.mark.ours
+def test_an_error_page_is_in_our_words(step, visitor, join, request):
+    """An error page says in plain words what happened and what to do, and leads on."""
+    author, person = join(), join()
+    others = author.write()
+    people = {"visitor": visitor, "person": person}
+    if step.number >= 4:
+        people["admin"] = request.getfixturevalue("admin")[0]
+    for since, who, method, path, options, status in REFUSED:
+        if since > step.number:
+            continue
+        page = people[who].request(method, path.format(others=others), **options)
+        assert page.status == status, f"{page}; {status} was expected"
+        standard = default_exceptions[status]
+        assert page.heading != HTTP_STATUS_CODES[status], f"{page} has Werkzeug's words"
+        assert standard.description[:40] not in page.words, f"{page} has Werkzeug's words"
+        assert links_in(page), f"{page} has no link in <main>"
+        assert "page=" not in str(links_in(page)), f"{page} leads to where it came from"
+
+
+@pytest.mark.since(2)
+@pytest.mark.ours
+@pytest.mark.expects_traceback
+@pytest.mark.about("app/errors.py", "app/templates/error.html")
+def test_a_fault_of_ours_is_a_page_that_offers_to_try_again(own_server):
+    """A 500 is a page of the site that says whose fault it is, with a link to try again."""
+    template = own_server.project.folder / "app/templates/main/about.html"
+    template.write_text("{{ 1 / 0 }}")
+    with Browser(own_server) as visitor:
+        page = visitor.get("/about")
+    assert page.status == 500
+    assert "ours" in page.words, f"{page} does not say whose fault it is"
+    assert "/about" in links_in(page), f"{page} has no link to try again"
+    own_server.forget_logs()

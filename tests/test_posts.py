@@ -82,6 +82,45 @@ def test_what_was_typed_is_not_lost_when_a_post_is_refused(person):
 
 
 @pytest.mark.since(3)
+def test_a_preview_shows_the_text_and_saves_nothing(person, visitor):
+    """The button “Preview” shows the text as it will look; nothing is saved, nothing is lost."""
+    number = person.write("Before", "The old text.")
+    before = visitor.get("/posts/").post_ids()
+    for path in ("/posts/new", f"/posts/{number}/edit"):
+        typed = {"title": "A <b>title</b>", "body": "Some *stress*, <i>no tag</i>."}
+        page = person.submit(path, button="preview", **typed)
+        assert page.status == 200, f"{page} when a preview was asked for"
+        stressed = page.soup.main.find("em", string="stress")
+        assert stressed, f"{page}; the preview should show *stress* as <em>, as the post will"
+        assert not page.soup.main.find(["i", "b"]), f"{page} obeys the markup in a text"
+        assert "<i>no tag</i>" in page.words, f"{page} does not show the markup as it was typed"
+        field = page.soup.find("textarea", {"name": "body"})
+        assert typed["body"] in field.get_text(), f"{page} has lost the text"
+        assert page.soup.find("input", {"name": "title"})["value"] == typed["title"]
+        assert visitor.get("/posts/").post_ids() == before, f"{page}, and there is a new post"
+        assert visitor.get(f"/posts/{number}").heading == "Before", f"{page}, and a post is changed"
+        page = person.submit_on(page)
+        assert page.heading == typed["title"], f"{page}; after the preview it can be published"
+        before = visitor.get("/posts/").post_ids()
+        person.submit(f"/posts/{number}/edit", title="Before", body="The old text.")
+
+
+@pytest.mark.since(3)
+def test_a_preview_keeps_to_the_limits_of_a_post(person):
+    """What cannot be published gets a message instead of a preview."""
+    page = person.submit("/posts/new", button="preview", title="Long", body="*x* " * 2501)
+    assert page.messages, f"{page}, but no message says that the text is too long"
+    assert not page.soup.main.find("em"), f"{page} shows a text that is too long to be published"
+
+
+def test_the_form_says_that_a_text_is_markdown(person):
+    """The form of a post says that the text is Markdown, and how that looks."""
+    form = person.get("/posts/new").soup.main
+    assert "Markdown" in form.get_text(), "nobody can know that a text is Markdown"
+    assert "**" in form.get_text(), "an example says more: **bold**"
+
+
+@pytest.mark.since(3)
 def test_an_author_edits_their_post(person, visitor):
     """An author can edit their post."""
     number = person.write("Draft", "First thoughts")
@@ -98,18 +137,25 @@ def test_an_author_edits_their_post(person, visitor):
 def test_an_author_deletes_their_post(person, visitor):
     """An author can delete their post."""
     number = person.write()
-    page = person.submit(f"/posts/{number}", to=f"/posts/{number}/delete")
+    page = person.submit(f"/posts/{number}/delete")
     assert page.messages, f"{page}, but no message says that it worked"
     assert visitor.get(f"/posts/{number}").status == 404
     assert number not in visitor.get("/posts/").post_ids()
 
 
 @pytest.mark.since(3)
-def test_deleting_needs_post(person):
-    """Deleting needs a POST; a GET is answered by 405."""
-    number = person.write()
-    assert person.get(f"/posts/{number}/delete").status == 405
-    assert person.get(f"/posts/{number}").status == 200
+def test_a_page_asks_before_a_post_is_deleted(person):
+    """Before a post is deleted a page asks: it names the post, and has a way back."""
+    number = person.write("On second thoughts")
+    page = person.get(f"/posts/{number}")
+    assert f"/posts/{number}/delete" in page.links(), f"{page} has no link to the question"
+    page = person.get(f"/posts/{number}/delete")
+    assert page.status == 200, f"{page}; a GET asks, and a POST to the same address deletes"
+    assert "On second thoughts" in page.soup.main.get_text(), f"{page} does not name the post"
+    assert page.forms_to(f"/posts/{number}/delete"), f"{page} has no button that deletes"
+    assert page.soup.select(f"main a[href$='/posts/{number}']"), f"{page} has no way back"
+    person.request("HEAD", f"/posts/{number}/delete")
+    assert person.get(f"/posts/{number}").status == 200, "a GET or HEAD has deleted the post"
 
 
 @pytest.mark.since(3)
@@ -117,8 +163,9 @@ def test_other_users_cannot_edit_or_delete_a_post(join, visitor):
     """Other users cannot edit or delete a post: 403."""
     author, other = join(), join()
     number = author.write("Mine", "my words")
-    page = other.get(f"/posts/{number}/edit")
-    assert page.status == 403, f"{page}; only its author may change a post"
+    for path in (f"/posts/{number}/edit", f"/posts/{number}/delete"):
+        page = other.get(path)
+        assert page.status == 403, f"{page}; only its author may change a post"
     for path in (f"/posts/{number}/edit", f"/posts/{number}/delete"):
         page = other.api("POST", path, data={"title": "Yours", "body": "your words"})
         assert page.status == 403, f"{page}; only its author may change a post"
@@ -132,8 +179,9 @@ def test_other_users_cannot_edit_or_delete_a_post(join, visitor):
 def test_anonymous_users_cannot_edit_or_delete_a_post(person, visitor):
     """Anonymous users who edit or delete a post are sent to the login page."""
     number = person.write("Mine")
-    page = visitor.get(f"/posts/{number}/edit")
-    assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
+    for path in (f"/posts/{number}/edit", f"/posts/{number}/delete"):
+        page = visitor.get(path)
+        assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
     for path in (f"/posts/{number}/edit", f"/posts/{number}/delete"):
         page = visitor.api("POST", path, data={"title": "Yours", "body": "your words"})
         assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
@@ -149,6 +197,7 @@ def test_editing_or_deleting_an_unknown_post_is_404(person, what):
     for number in (gone, "9" * 30):
         page = person.api("POST", f"/posts/{number}/{what}", data={"title": "a", "body": "b"})
         assert page.status == 404
+        assert person.get(f"/posts/{number}/{what}").status == 404
 
 
 @pytest.mark.since(3)

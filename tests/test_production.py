@@ -349,6 +349,7 @@ def test_too_many_wrong_passwords_have_to_wait(guest, member):
     numbers = [int(number) for number in re.findall(r"\d+", page.words)]
     assert int(seconds) in numbers, f"{page} does not say how long to wait: {page.words}"
     assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+    assert page.soup.select("main a[href='/auth/login']"), f"{page} does not lead to the login"
     page = guest.try_to_log_in(f"  {member.username.upper()} ")
     assert page.status == 429, f"{page}; another spelling of the name is the same name"
     page = guest.try_to_log_in(member.username, member.password)
@@ -588,6 +589,7 @@ def test_the_worker_logs_the_id_of_the_request(server, member, worker):
     given = uuid4().hex
     member.http.headers["X-Request-ID"] = given
     try:
+        member.write()
         export = Export.start(member).until_end()
     finally:
         del member.http.headers["X-Request-ID"]
@@ -661,6 +663,7 @@ def test_a_reload_ends_streams_and_loses_no_request(server, worker):
         hanging(server.worker),  # so that the export does not end before we are through
     ):
         person = Person(gunicorn).join()
+        person.write()
         path = person.api("POST", "/api/exports").headers["Location"]
         master = psutil.Process(gunicorn.web.pid)
         (old,) = master.children()

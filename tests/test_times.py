@@ -69,13 +69,13 @@ def in_words(text: str, zone: str) -> str:
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_script_shows_times_in_the_zone_of_the_reader(request, step, server, chromium, zone):
     """With scripts, times are shown in the time zone of the reader, and UTC is one look away."""
-    if step.migrates:
+    if step.has("admin"):
         reader = request.getfixturevalue("admin")[0].again()
     else:
         reader = request.getfixturevalue("person")
     paths = ["/posts/", f"/posts/{reader.write()}"]
-    paths += ["/admin/post/", "/admin/user/"] if step.migrates else []
-    if step.worker:
+    paths += ["/admin/post/", "/admin/user/"] if step.has("admin") else []
+    if step.has("exports"):
         reader.submit("/exports/")
         paths.append("/exports/")
     tab = chromium.reset(reader)

@@ -1,6 +1,7 @@
 """The admin page's tables: Flask-Admin's ModelView with the look of the site, and strict on input.
 
-``TableView`` is for tables with an integer ``id``. It needs ``ui.bp`` for its templates, which are
+``TableView`` is for tables with an integer ``id``, the first column, and a second one that names
+the row: it is the link to the form. It needs ``ui.bp`` for its templates, which are
 in ``ui/admin/``. No lesson teaches what is here: a later Flask-Admin may do the strict part itself.
 All methods that it overrides are public in Flask-Admin.
 """
@@ -12,9 +13,13 @@ from typing import Any
 
 from flask import abort
 from flask import flash
+from flask import make_response
+from flask import redirect
 from flask import request
 from flask import url_for
+from flask.typing import ResponseReturnValue
 from flask_admin import Admin
+from flask_admin import expose
 from flask_admin.actions import action
 from flask_admin.contrib.sqla import ModelView
 from flask_admin.contrib.sqla.filters import BaseSQLAFilter
@@ -22,12 +27,18 @@ from flask_admin.contrib.sqla.filters import FilterConverter
 from flask_admin.contrib.sqla.filters import FilterLike
 from flask_admin.contrib.sqla.filters import FilterNotLike
 from flask_admin.contrib.sqla.tools import get_field_with_path
+from flask_admin.helpers import get_redirect_target
 from flask_admin.model.filters import convert
+from flask_wtf import FlaskForm
 from sqlalchemy import ColumnElement
 from sqlalchemy import SQLColumnExpression
 from sqlalchemy import false
+from sqlalchemy import func
+from sqlalchemy import inspect
 from sqlalchemy import or_
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import with_parent
 from sqlalchemy.orm.exc import StaleDataError
 from wtforms import ValidationError
 
@@ -96,7 +107,8 @@ class TableView(ModelView):
 
     list_template = "ui/admin/list.html"
     create_template = edit_template = "ui/admin/form.html"
-    delete_question = "Delete this for good?"
+    # The column by which people know a row: it links to the form.
+    title_column = "id"
     column_default_sort = ("id", True)
     column_type_formatters = {
         bool: lambda view, value, name: "yes" if value else "",
@@ -104,6 +116,27 @@ class TableView(ModelView):
         datetime: lambda view, value, name: when(value),
     }
     filter_converter = Filters()
+
+    @expose("/")
+    def index_view(self) -> Any:
+        """Show the list; put a new filter, as the form sends it, where Flask-Admin looks for it."""
+        arguments = request.args.to_dict()
+        name, _, value = arguments.get("filter", "").partition("=")
+        if not name:
+            return super().index_view()
+        number = sum(argument.startswith("flt") for argument in arguments)
+        arguments[f"flt{number}_{name}"] = value or arguments.get("value", "")
+        return redirect(self.get_url(".index_view", **arguments))
+
+    def validate_form(self, form: Any) -> bool:
+        """Show a refused form at once: Flask-Admin would add a message to those at the fields."""
+        if super().validate_form(form):
+            return True
+        if isinstance(form, FlaskForm) and form.is_submitted():
+            return_url = request.values.get("url") or self.get_url(".index_view")
+            page = self.render(self.edit_template, form=form, return_url=return_url)
+            abort(make_response(page))
+        return False
 
     def create_blueprint(self, admin: Admin) -> Any:
         """Check each request before a view sees it."""
@@ -162,12 +195,35 @@ class TableView(ModelView):
         flash(str(exc), "error")
         return True
 
-    @action("delete", "Delete", "Delete all selected rows?")
-    def action_delete(self, ids: list[str]) -> None:
-        """Delete the selected rows, all of them or none."""
+    @action("delete", "Delete")
+    def action_delete(self, ids: list[str]) -> ResponseReturnValue:
+        """Ask before the selected rows are deleted."""
+        return self.ask_or_delete(ids, is_sure=False)
+
+    @expose("/delete/", methods=("GET", "POST"))
+    def delete_view(self) -> ResponseReturnValue:
+        """Ask before rows are deleted; a POST deletes them."""
+        return self.ask_or_delete(request.values.getlist("id"), is_sure=request.method == "POST")
+
+    def ask_or_delete(self, ids: list[str], is_sure: bool) -> ResponseReturnValue:
+        """Delete the rows with these ids, or ask first, on a page that names them."""
+        rows = self.get_rows(ids)
+        if not self.can_delete:
+            flash("Nothing can be deleted here.", "error")
+        elif not ids:
+            flash("Nothing is selected. First tick the rows that you want to delete.", "error")
+        elif not rows:
+            flash("There is nothing left to delete: somebody else has done it already.", "error")
+        elif is_sure:
+            self.delete_rows(rows)
+        else:
+            return str(self.render("ui/admin/delete.html", rows=rows, return_url=self.return_url()))
+        return redirect(self.return_url())
+
+    def delete_rows(self, rows: list[Any]) -> None:
+        """Delete rows, all of them or none."""
         session = self.session.session
-        # A page shows no more rows than this.
-        rows = {row for id in ids[: self.page_size] if (row := self.get_one(id))}
+        titles = [self.title_of(row) for row in rows]
         try:
             for row in rows:
                 self.on_model_delete(row)
@@ -178,4 +234,35 @@ class TableView(ModelView):
             session.rollback()
             self.handle_view_exception(error)
         else:
-            flash(f"Rows deleted: {len(rows)}.", "success")
+            # Not the titles of all: the message travels in a cookie.
+            many = f"{len(titles)} {str(self.name).lower()} are deleted."
+            flash(f"“{titles[0]}” is deleted." if len(titles) == 1 else many, "success")
+
+    def return_url(self) -> str:
+        """Return the page of the list that the client came from, which check_request has seen."""
+        return get_redirect_target() or self.get_url(".index_view")
+
+    def get_rows(self, ids: list[str]) -> list[Any]:
+        """Return the rows with these ids, at most as many as a page shows."""
+        rows = map(self.get_one, ids[: self.page_size])
+        return [row for row in dict.fromkeys(rows) if row]
+
+    def title_of(self, row: Any) -> str:
+        """Return the text by which people know a row."""
+        return str(getattr(row, self.title_column))
+
+    def goes_with(self, row: Any) -> str:
+        """Return what is deleted together with a row, such as ``with 2 posts, 1 export``."""
+        counts = {
+            relation.key: self.session.session.scalar(
+                select(func.count())
+                .select_from(relation.entity)
+                .where(with_parent(row, relation.class_attribute))
+            )
+            for relation in inspect(self.model).relationships
+            if relation.cascade.delete
+        }
+        texts = [
+            f"{n:,} {key if n > 1 else key.removesuffix('s')}" for key, n in counts.items() if n
+        ]
+        return f"with {', '.join(texts)}" if texts else ""

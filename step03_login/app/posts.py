@@ -57,7 +57,8 @@ def show(post_id: int) -> str:
 def new() -> ResponseReturnValue:
     """Write a post."""
     form = PostForm()
-    if form.validate_on_submit():
+    # Of two buttons, the form has the name of the one that was clicked.
+    if form.validate_on_submit() and "preview" not in request.form:
         post = Post(title=form.title.data, body=form.body.data, author_id=current_user.id)
         db.session.add(post)
         db.session.commit()
@@ -72,7 +73,7 @@ def edit(post_id: int) -> ResponseReturnValue:
     """Edit a post of the current user."""
     post = get_own_post(post_id)
     form = PostForm(obj=post)
-    if form.validate_on_submit():
+    if form.validate_on_submit() and "preview" not in request.form:
         form.populate_obj(post)
         db.session.commit()
         flash("Your changes are saved.")
@@ -80,11 +81,15 @@ def edit(post_id: int) -> ResponseReturnValue:
     return render_template("posts/form.html", form=form, title="Edit post")
 
 
-@bp.post("/<int(max=2147483647):post_id>/delete")
+@bp.route("/<int(max=2147483647):post_id>/delete", methods=["GET", "POST"])
 @login_required
 def delete(post_id: int) -> ResponseReturnValue:
-    """Delete a post of the current user."""
-    db.session.delete(get_own_post(post_id))
+    """Delete a post of the current user. A link only asks."""
+    post = get_own_post(post_id)
+    # Not == "GET": Flask lets HEAD in where GET is, and a HEAD needs no token.
+    if request.method != "POST":
+        return render_template("posts/delete.html", post=post)
+    db.session.delete(post)
     db.session.commit()
     flash("Your post is deleted.")
     return redirect(url_for("posts.index"))

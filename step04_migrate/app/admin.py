@@ -7,7 +7,6 @@ from flask import abort
 from flask.typing import ResponseReturnValue
 from flask_admin import Admin
 from flask_admin import AdminIndexView
-from flask_admin.menu import MenuLink
 from flask_admin.theme import Bootstrap4Theme
 from flask_login import current_user
 from sqlalchemy import update
@@ -60,7 +59,7 @@ class UserView(AdminsOnly, TableView):
     """The accounts. Deleting an account deletes everything that belongs to it."""
 
     form = UserForm
-    delete_question = "Delete this account with all its posts, for good?"
+    title_column = "username"
     column_list = ["id", "username", "is_admin", "created_at"]
     column_labels = {"id": "No.", "username": "Name", "is_admin": "Admin", "created_at": "Since"}
     column_searchable_list = ["username"]
@@ -93,6 +92,7 @@ class PostView(AdminsOnly, TableView):
 
     form = PostForm
     can_create = False
+    title_column = "title"
     column_list = ["id", "title", "author.username", "created_at"]
     column_labels = {
         "id": "No.",
@@ -127,6 +127,5 @@ def init_app(app: Flask) -> None:
         index_view=StartView(name="Admin", template="ui/admin/index.html"),
         theme=Bootstrap4Theme(base_template="ui/admin/base.html"),
     )
-    admin.add_link(MenuLink(name="Study Log", endpoint="main.home"))
     admin.add_view(UserView(User, db, name="Users"))
     admin.add_view(PostView(Post, db, name="Posts"))

@@ -134,9 +134,10 @@ class PostForm(TextForm):
         validators=[InputRequired(), Length(1, TITLE_MAX), visible(is_visible)],
     )
     body = TextAreaField(
-        "Text (Markdown)",
+        "Text",
+        description="Markdown: # heading, **bold**, `code`, - list, > quotation, [text](address)",
         filters=[unix_lines, strip],
         validators=[InputRequired(), Length(1, BODY_MAX), no_nul],
         # No maxlength: a browser would cut a long text that is pasted, and not say so.
-        render_kw={"rows": 12, "maxlength": False},
+        render_kw={"rows": 12, "maxlength": False, "data-limit": BODY_MAX},
     )

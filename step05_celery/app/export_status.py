@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import current_app
 from flask import url_for
+from jinja2.filters import do_filesizeformat
 
 from .leases import LEASE
 from .leases import PICKUP_TIMEOUT
@@ -12,9 +13,18 @@ from .models import Export
 from .tasks import REDIS_ERRORS
 from .tasks import export_posts
 
-# Celery's names. An export that has ended stays in its state.
+# Celery's names, and what the page calls them.
+STATE_NAMES = {
+    "PENDING": "Waiting",
+    "STARTED": "Starting",
+    "PROGRESS": "Running",
+    "SUCCESS": "Finished",
+    "FAILURE": "Failed",
+    "REVOKED": "Cancelled",
+}
+STATES = tuple(STATE_NAMES)
+# An export that has ended stays in its state.
 UNFINISHED = ("PENDING", "STARTED", "PROGRESS")
-STATES = (*UNFINISHED, "SUCCESS", "FAILURE", "REVOKED")
 
 
 def export_to_dict(export: Export) -> dict[str, Any]:
@@ -23,9 +33,10 @@ def export_to_dict(export: Export) -> dict[str, Any]:
     if state == "PENDING":
         state, current, total, message = unfinished_status(export)
     elif state == "SUCCESS":
-        message = f"Finished: {total:,} posts, {export.size / 1e6:,.1f} MB."
+        posts = "1 post" if total == 1 else f"{total:,} posts"
+        message = f"{posts}, {do_filesizeformat(export.size)}."
     else:
-        message = export.error or "Cancelled."
+        message = export.error or "You have cancelled it."
     is_ready = state == "SUCCESS"
     return {
         "id": export.id,
@@ -53,9 +64,9 @@ def unfinished_status(export: Export) -> tuple[str, int, int, str]:
     except REDIS_ERRORS:
         return state, current, total, "Waiting for the server. The export goes on."
     silence = abs((database_time() - (export.seen_at or export.created_at)).total_seconds())
-    if state == "PENDING" and silence > PICKUP_TIMEOUT:
-        command = current_app.config["WORKER_COMMAND"]
-        return state, 0, 0, f"No worker has picked this up yet. This starts one: {command}"
+    command = current_app.config["WORKER_COMMAND"]
+    if state == "PENDING" and silence > PICKUP_TIMEOUT and command:
+        return state, 0, 0, f"No worker has picked this up yet. This starts one: `{command}`"
     if state == "PENDING":
         return state, 0, 0, "Waiting for a worker."
     if silence > LEASE:

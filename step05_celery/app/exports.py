@@ -1,6 +1,7 @@
 """Exports: the pages, and the operations that pages and API share."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 from flask import Blueprint
 from flask import abort
@@ -10,6 +11,7 @@ from flask import redirect
 from flask import render_template
 from flask import request
 from flask import url_for
+from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_login import login_required
 from sqlalchemy import delete
@@ -19,12 +21,16 @@ from sqlalchemy import update
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from common import ui
+
 from . import leases
+from .export_status import STATE_NAMES
 from .export_status import UNFINISHED
 from .export_status import export_to_dict
 from .extensions import db
 from .models import Export
 from .models import ExportChunk
+from .models import Post
 from .models import User
 from .tasks import REDIS_ERRORS
 from .tasks import export_posts
@@ -42,6 +48,8 @@ def start_export(mail_link: str | None = None) -> Export:
     With a ``mail_link``, a mail with this link says when it is ready.
     """
     owner_id = current_user.id
+    if db.session.scalar(select(Post.id).where(Post.author_id == owner_id).limit(1)) is None:
+        abort(409, "There is nothing to export yet. Please write a post first.")
     db.session.rollback()  # MySQL shows a transaction what was there when it began
     # This locks the user's row until the commit: of many requests at once, each counts the others.
     db.session.execute(update(User).where(User.id == owner_id).values(id=owner_id))
@@ -59,7 +67,9 @@ def start_export(mail_link: str | None = None) -> Export:
         current_app.logger.error("Redis does not answer: %s", error)
         db.session.delete(export)  # no worker will ever get it
         db.session.commit()
-        abort(503, "Exports cannot start right now. Please try again in a minute.")
+        command = current_app.config["REDIS_COMMAND"]
+        advice = f"This starts a Redis: `{command}`" if command else "Please try again in a minute."
+        abort(503, f"Exports cannot start right now. {advice}")
     return export
 
 
@@ -80,14 +90,19 @@ def find_my_export(export_id: str) -> Export:
     return export
 
 
-def remove_export(export: Export) -> None:
-    """Cancel an export, or delete it if it has ended already."""
-    export_id = export.id
-    if not leases.finish(export_id, "REVOKED"):
-        # Not db.session.delete(), which reads the pieces first: MySQL shows a transaction what was
-        # there when it began, so it would miss the pieces of an export that has just ended.
-        db.session.execute(delete(ExportChunk).where(ExportChunk.export_id == export_id))
-        db.session.execute(delete(Export).where(Export.id == export_id))
+def cancel_export(export_id: str) -> bool:
+    """Cancel an export, or return False if it has ended already."""
+    is_cancelled = leases.finish(export_id, "REVOKED")
+    db.session.commit()
+    return is_cancelled
+
+
+def remove_export(export_id: str) -> None:
+    """Delete an export with its archive."""
+    # Not db.session.delete(), which reads the pieces first: MySQL shows a transaction what was
+    # there when it began, so it would miss the pieces of an export that has just ended.
+    db.session.execute(delete(ExportChunk).where(ExportChunk.export_id == export_id))
+    db.session.execute(delete(Export).where(Export.id == export_id))
     db.session.commit()
 
 
@@ -105,9 +120,11 @@ def read_archive(export: Export) -> Iterator[bytes]:
 @bp.get("/")
 @login_required
 def index() -> str:
-    """Show the current user's exports, each with its bar."""
+    """Show the current user's exports, each with its state, and its bar until it has ended."""
     exports = [export_to_dict(export) for export in my_exports()]
-    return render_template("exports/index.html", exports=exports, unfinished=UNFINISHED)
+    return render_template(
+        "exports/index.html", exports=exports, names=STATE_NAMES, unfinished=UNFINISHED
+    )
 
 
 @bp.post("/")
@@ -118,13 +135,27 @@ def start() -> Response:
         start_export(url_for("exports.index", _external=True) if "mail" in request.form else None)
         flash("Your export has begun. You may leave this page and come back.")
     except HTTPException as error:
-        flash(error.description, "error")  # an error page would be one click too many
+        # Not an error page: that would be one click too many.
+        flash(ui.code(error.description), "error")
     return redirect(url_for("exports.index"))
 
 
-@bp.post("/<uuid:export_id>/remove")
+@bp.post("/<uuid:export_id>/cancel")
 @login_required
-def remove(export_id: str) -> Response:
-    """Cancel an export, or delete it if it has ended already."""
-    remove_export(find_my_export(str(export_id)))
+def cancel(export_id: UUID) -> Response:
+    """Cancel an export."""
+    if not cancel_export(find_my_export(str(export_id)).id):
+        flash("This export has ended already.", "error")
     return redirect(url_for("exports.index"))
+
+
+@bp.route("/<uuid:export_id>/remove", methods=["GET", "POST"])
+@login_required
+def remove(export_id: UUID) -> ResponseReturnValue:
+    """Ask, then delete an export."""
+    export = find_my_export(str(export_id))
+    if request.method == "POST":
+        remove_export(export.id)
+        flash("Your export is deleted.")
+        return redirect(url_for("exports.index"))
+    return render_template("exports/remove.html", export=export_to_dict(export))

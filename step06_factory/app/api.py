@@ -24,6 +24,7 @@ from .events import event
 from .events import open_stream
 from .export_status import STATES
 from .export_status import export_to_dict
+from .exports import cancel_export
 from .exports import find_my_export
 from .exports import my_exports
 from .exports import read_archive
@@ -53,7 +54,7 @@ class ExportSchema(Schema):
     current = fields.Integer(required=True, metadata={"description": "Posts done so far."})
     total = fields.Integer(required=True, metadata={"description": "Posts to do, 0 if not known."})
     percent = fields.Integer(required=True, validate=Range(0, 100))
-    message = fields.String(required=True, metadata={"description": "The state in words."})
+    message = fields.String(required=True, metadata={"description": "The state in more words."})
     created_at = fields.String(required=True, metadata={"format": "date-time"})
     archive_url = fields.String(
         required=True,
@@ -98,7 +99,7 @@ def list_exports() -> list[dict[str, Any]]:
 # 202 Accepted: the work is not done yet, and Location says where to ask for its status.
 @bp.post("/exports")
 @bp.response(202, ExportSchema, example=openapi.EXPORT, headers=LOCATION)
-@documented(400, 413, 429)
+@documented(400, 409, 413, 429)
 @bp.doc(security=openapi.TOKEN_TOO)
 def create_export() -> tuple[dict[str, Any], dict[str, str]]:
     """Start an export of all my posts."""
@@ -120,7 +121,9 @@ def get_export(export_id: UUID) -> dict[str, Any]:
 @bp.doc(security=openapi.TOKEN_TOO)
 def delete_export(export_id: UUID) -> None:
     """Cancel an export, or delete it if it has ended already."""
-    remove_export(find_my_export(str(export_id)))
+    found = find_my_export(str(export_id)).id
+    if not cancel_export(found):
+        remove_export(found)
 
 
 @bp.get("/exports/<uuid:export_id>/archive")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from ipaddress import ip_network
 from math import ceil
 from time import time
@@ -29,22 +28,27 @@ bp = Blueprint("limits", __name__)
 
 View = Callable[..., Any]
 
-limit_posts = partial(limiter.limit, methods=["POST"])
+
+# Asked before each request, so that no other one costs a search for limits.
+@limiter.request_filter
+def is_no_attempt() -> bool:
+    """Limit POST alone: to look at a form is no attempt."""
+    return request.method != "POST"
 
 
 def limit_logins(view: View) -> View:
     """Limit the attempts to log in, by name and address, and by address alone."""
     text = "Too many attempts."
     # By name alone, anybody could lock anybody out.
-    by_name = limit_posts("5 per minute", key_func=name_and_address, error_message=text)
+    by_name = limiter.limit("5 per minute", key_func=name_and_address, error_message=text)
     # For one password with many names. A whole school may have one address, so it is not too few.
-    by_address = limit_posts("100 per minute", key_func=client_address, error_message=text)
+    by_address = limiter.limit("100 per minute", key_func=client_address, error_message=text)
     return by_name(by_address(view))
 
 
 def limit_registrations(view: View) -> View:
     """Limit the new accounts from one address."""
-    return limit_posts(
+    return limiter.limit(
         lambda: current_app.config["REGISTRATION_LIMIT"],
         key_func=client_address,
         error_message="Too many new accounts from your network.",

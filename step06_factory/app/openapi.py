@@ -32,7 +32,7 @@ ERRORS = {
     400: "The CSRF token is missing or wrong.",
     401: "The client is not logged in.",
     404: "There is no such export, or it is another user's.",
-    409: "There is no archive, or not yet.",
+    409: "There is no archive, or not yet; or there are no posts to export.",
     413: "The body is too large. None is needed.",
     429: "Too many at a time for one user: the message says how many may be.",
     500: "The server made a mistake.",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.steps import Step
+from common.steps import State
 from tests.support.faults import Lab
 from tests.support.server import running
 
@@ -17,7 +17,7 @@ def database_url() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def lab(step: Step, source: Path, database_url: str | None) -> Iterator[Lab]:
+def lab(step: State, source: Path, database_url: str | None) -> Iterator[Lab]:
     """The step at work without a worker, for the tests of one file."""
     lab = Lab(step, source)
     if database_url:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.steps import STEPS
-from common.steps import Step
+from common.steps import State
 from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.browser import new_name
@@ -80,7 +80,7 @@ FROM user JOIN seq_1_to_100 WHERE username = :name
 
 @pytest.fixture(scope="module")
 def on_mysql(
-    step: Step, source: Path, mariadb: MariaDB, pytestconfig: pytest.Config
+    step: State, source: Path, mariadb: MariaDB, pytestconfig: pytest.Config
 ) -> Iterator[Server]:
     """The step on MariaDB, and ours on a database for which é is e, and all emoji are one."""
     server = Server(step, source)

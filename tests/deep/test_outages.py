@@ -9,6 +9,7 @@ from tests.support.browser import Page
 from tests.support.faults import Author
 from tests.support.faults import Lab
 from tests.support.faults import send_signal
+from tests.support.needed import REDIS
 from tests.support.processes import wait_until
 from tests.support.server import redis_program
 from tests.support.story import injected
@@ -38,7 +39,7 @@ def redis_is(request, lab: Lab) -> None:
     """Both servers: the one that comes with the tests, and Debian's."""
     program = redis_program() if request.param == "embedded" else shutil.which("redis-server")
     if program is None:
-        pytest.skip("no redis-server here: `apt install redis-server`")
+        pytest.skip(REDIS.reason)
     lab.redis.kill()
     lab.start_redis(program)
 

@@ -3,11 +3,7 @@
 import pytest
 
 from tests.support.chromium import Chromium
-
-NEEDED = (
-    "no axe-core to check the pages with: `pip install selenium` for a browser, and "
-    "`pip install --no-deps axe-playwright-python`"
-)
+from tests.support.needed import DEV_PACKAGES
 
 # WCAG 2.0 to 2.2, levels A and AA, and what axe-core's makers advise beyond.
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -17,7 +13,7 @@ OPTIONS = {
     "resultTypes": ["violations", "incomplete"],
 }
 RUN = """
-const [options, done] = arguments;
+const [within, options, done] = arguments;
 // A long word in a <pre> that scrolls: axe-core takes it for covered by the <pre>.
 const scrolledOut = (node) => node.any.some(({data, relatedNodes}) =>
     data?.messageKey === "elmPartiallyObscured"
@@ -29,7 +25,7 @@ const brief = (rules) => rules.map((rule) => ({
         return `${node.html.slice(0, 120)}: ${checks.map((check) => check.message).join("; ")}`;
     }),
 }));
-axe.run(document, options).then(
+axe.run(within, options).then(
     (found) => done({
         violations: brief(found.violations),
         unsure: brief(found.incomplete),
@@ -43,14 +39,16 @@ axe.run(document, options).then(
 def axe_source() -> str:
     """Return the script, or skip the test with what to install."""
     # The package is made for another driver; it carries the script apart from that.
-    return pytest.importorskip("axe_playwright_python.base", reason=NEEDED).AXE_SCRIPT
+    return pytest.importorskip("axe_playwright_python.base", reason=DEV_PACKAGES.reason).AXE_SCRIPT
 
 
-def violations(tab: Chromium, *, except_for: tuple[str, ...] = ()) -> list[str]:
+def violations(
+    tab: Chromium, *, within: str = "html", except_for: tuple[str, ...] = ()
+) -> list[str]:
     """Return what axe-core finds on the page as it looks now; ``except_for`` names rules."""
     if tab.js("typeof axe === 'undefined'"):
         tab.tab.execute_script(axe_source())
-    found = tab.tab.execute_async_script(RUN, OPTIONS)
+    found = tab.tab.execute_async_script(RUN, within, OPTIONS)
     assert "error" not in found, found
     wrong = [rule for rule in found["violations"] if rule["id"] not in except_for]
     if "color-contrast" not in except_for:

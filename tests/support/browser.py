@@ -177,18 +177,31 @@ class Browser:
         return self.request("POST", path, data=data, **options)
 
     def submit(
-        self, path: str, *, to: str | None = None, follow: bool = True, **values: object
+        self,
+        path: str,
+        *,
+        to: str | None = None,
+        button: str | None = None,
+        follow: bool = True,
+        **values: object,
     ) -> Page:
         """Open the page at ``path``, fill in its form and send it.
 
-        ``to`` names the path that the form is sent to, where that is not the page itself.
+        ``to`` names the path that the form is sent to, where that is not the page itself, and
+        ``button`` the button to click, where that has a name.
         """
         page = self.get(path)
         assert page.status == 200, f"{page}; a page with a form was expected there"
-        return self.submit_on(page, to=to, follow=follow, **values)
+        return self.submit_on(page, to=to, button=button, follow=follow, **values)
 
     def submit_on(
-        self, page: Page, *, to: str | None = None, follow: bool = True, **values: object
+        self,
+        page: Page,
+        *,
+        to: str | None = None,
+        button: str | None = None,
+        follow: bool = True,
+        **values: object,
     ) -> Page:
         """Fill in and send the form on a page that is open already."""
         target = to or urlsplit(page.url).path
@@ -200,7 +213,9 @@ class Browser:
                 form.set(name, value)
             except mechanicalsoup.LinkNotFoundError:
                 raise AssertionError(f"{page}, but its form has no field “{name}”") from None
-        form.choose_submit(None)
+        names = [tag.get("name") for tag in forms[0](["button", "input"])]
+        assert button is None or button in names, f"{page}, but no button has the name “{button}”"
+        form.choose_submit(button)
         request = mechanicalsoup.Browser.get_request_kwargs(form.form, page.url)
         return Page(self.http.request(**request, allow_redirects=follow, timeout=30))
 
@@ -248,6 +263,8 @@ class Person(Browser):
         twin.http.cookies.update(self.http.cookies)
         if not twin.is_logged_in():
             twin.login(twin.username, twin.password)
+        if not twin.is_logged_in():  # without a database, a restart has lost the account
+            twin.register(twin.username, twin.password)
         return twin
 
     def come_back(self, browser: Browser | None = None, **more: object) -> Browser:

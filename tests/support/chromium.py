@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.browser import Browser
+from tests.support.needed import CHROMIUM
+from tests.support.needed import DEV_PACKAGES
 from tests.support.processes import new_folder
 from tests.support.processes import own_group
 from tests.support.processes import remove_folder
@@ -21,10 +23,6 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync"),
 )
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-NEEDED = (
-    "no browser to drive: `pip install selenium`, and on Debian `apt install chromium "
-    "chromium-driver`"
-)
 
 
 class Chromium:
@@ -33,9 +31,9 @@ class Chromium:
     def __init__(self) -> None:
         program = next(filter(None, map(shutil.which, PROGRAMS)), None)
         chromedriver = shutil.which("chromedriver")
-        webdriver = pytest.importorskip("selenium.webdriver", reason=NEEDED)
+        webdriver = pytest.importorskip("selenium.webdriver", reason=DEV_PACKAGES.reason)
         if program is None or chromedriver is None:
-            pytest.skip(NEEDED)
+            pytest.skip(CHROMIUM.reason)
         self.folder = new_folder()
         self.console: list[str] = []
         self.requests: list[str] = []

@@ -8,13 +8,14 @@ import sys
 import pytest
 
 from tests.support.browser import Person
+from tests.support.needed import DEV_PACKAGES
 from tests.support.processes import Log
 from tests.support.processes import Process
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 from tests.support.project import tail
 
-NEEDED = "`pip install -r requirements-dev.txt`: the API is held to its description by schemathesis"
+NEEDED = DEV_PACKAGES.reason  # the API is held to its description by schemathesis
 
 # Nothing is kept from run to run, and nothing is left to chance. Random ids alone would only find
 # 404, so those of real exports are mixed in.

@@ -14,7 +14,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from common.steps import Step
+from common.steps import State
 from tests.support.browser import Person
 from tests.support.exports import Export
 from tests.support.processes import Process
@@ -27,7 +27,7 @@ class Lab(Server):
 
     checks_workers = False  # what a worker logs here is for the tests to judge
 
-    def __init__(self, step: Step, source: Path) -> None:
+    def __init__(self, step: State, source: Path) -> None:
         if step.worker is None:
             pytest.fail(f"{step.folder} has no worker", pytrace=False)
         super().__init__(step, source)

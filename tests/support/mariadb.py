@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from common import mysql
 from common.stack import free_port
+from tests.support.needed import MARIADB
 from tests.support.processes import Log
 from tests.support.processes import NotReady
 from tests.support.processes import Process
@@ -30,8 +31,8 @@ class MariaDB:
     def __init__(self) -> None:
         try:
             mysql.find_program(mysql.SERVER)
-        except LookupError as missing:
-            pytest.skip(str(missing))
+        except LookupError:
+            pytest.skip(MARIADB.reason)
         self.folder = new_folder()
         self.log = Log(self.folder / "mariadb.txt")
         self.port = free_port()

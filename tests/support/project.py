@@ -14,7 +14,7 @@ import sqlalchemy
 from sqlalchemy import text
 
 from common.steps import ROOT
-from common.steps import Step
+from common.steps import State
 from tests.support.processes import Log
 from tests.support.processes import Process
 from tests.support.processes import new_folder
@@ -65,7 +65,7 @@ class Project:
     # For our own steps alone; see `forked.make_hashes_cheap`.
     cheap_hashes: ClassVar[bool] = False
 
-    def __init__(self, step: Step, source: Path) -> None:
+    def __init__(self, step: State, source: Path) -> None:
         self.step = step
         self.base = new_folder()
         self.folder = self.base / f"{source.name} copy"

