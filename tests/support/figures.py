@@ -17,7 +17,7 @@ from tests.support.mistakes import all_mistakes
 NAMES = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 WORDS = {name: number for number, name in enumerate(NAMES)}
 NUMBER = rf"\d[\d,.]*|\b(?:{'|'.join(WORDS)})\b"
-FIGURE = re.compile(rf"({NUMBER})[^\d\n]*?<!-- figure: (.+?) -->", re.I)
+FIGURE = re.compile(rf"({NUMBER})<!-- figure: (.+?) -->", re.I)
 
 
 def figures(page: Page) -> Iterator[tuple[int, str, str]]:
