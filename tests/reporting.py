@@ -144,7 +144,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     missing = [tool for tool in TOOLS if tool.reason in skipped]
     named = {tool.reason: f"no {tool.name}" for tool in missing}
     why = "; ".join(f"{named.get(reason, reason)} ({n})" for reason, n in skipped.items())
-    line = f"{skipped.total()} tests were skipped: {why}."
+    total = skipped.total()
+    line = f"{total} {'test was' if total == 1 else 'tests were'} skipped: {why}."
     if command := install(missing):
         line += f" This installs what is missing: {command}"
     terminalreporter.line(line, yellow=True)

@@ -195,7 +195,7 @@ DEAD_WORKER = "import os, signal; os.kill(os.getppid(), signal.SIGKILL); "
             "app/archive.py",
             "yield count",
             "raise ValueError('broken')",
-            "ValueError: broken",
+            "An export failed in a copy of step06_factory",
             id="export-task-fails",
         ),
         pytest.param(
@@ -222,7 +222,7 @@ DEAD_WORKER = "import os, signal; os.kill(os.getppid(), signal.SIGKILL); "
             "app/tasks.py",
             'report(task, "STARTED", 0, total)',
             "raise ValueError('broken')",
-            "ValueError: broken",
+            "An export failed in a copy of step06_factory",
             id="report-task-fails",
         ),
         pytest.param(

@@ -326,6 +326,40 @@ def test_the_api_documentation_is_a_page_of_the_site(tab):
     tab.wait("location.pathname === '/'", "the way back to the site")
 
 
+def test_the_api_documentation_is_seen_before_its_large_files_have_come(tab):
+    """The API's documentation shows what page it is before Swagger UI has been fetched."""
+    slow = {"latency": 20, "downloadThroughput": 400_000, "uploadThroughput": 400_000}
+    tab.cdp("Network.enable")
+    tab.cdp("Network.setCacheDisabled", cacheDisabled=True)
+    tab.cdp("Network.emulateNetworkConditions", offline=False, **slow)
+    try:
+        tab.open("/api/docs/")
+        tab.wait("document.querySelector('.opblock')", "the operations in Swagger UI", seconds=30)
+        first = tab.js("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        ends = tab.js(
+            "performance.getEntriesByType('resource')"
+            ".filter(file => file.name.includes('/swagger-ui')).map(file => file.responseEnd)"
+        )
+    finally:
+        full = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        tab.cdp("Network.emulateNetworkConditions", offline=False, **full)
+        tab.cdp("Network.setCacheDisabled", cacheDisabled=False)
+    assert len(ends) == 2, (
+        f"a style sheet and a script of Swagger UI were expected, not {len(ends)}"
+    )
+    assert first < min(ends), f"nothing was seen for {first:.0f} ms; the files came after {ends} ms"
+
+
+def test_the_api_documentation_has_no_authorize_button(tab):
+    """Swagger UI has no button “Authorize”: the browser sends the cookie, the page the token."""
+    tab.open("/api/docs/")
+    tab.wait("document.querySelector('.opblock')", "the operations in Swagger UI")
+    words = tab.js("document.body.innerText")
+    assert "Authorize" not in words, words
+    locks = tab.js("document.querySelectorAll('[class*=authoriz], [class*=auth-btn]').length")
+    assert locks == 0, f"{locks} buttons to authorize"
+
+
 # The stream of events
 
 

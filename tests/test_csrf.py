@@ -3,6 +3,7 @@
 import pytest
 
 from common.steps import State
+from tests.support.browser import Browser
 from tests.support.browser import Person
 
 pytestmark = [
@@ -61,14 +62,23 @@ def test_another_users_token_is_refused(join):
     assert ada.post("/posts/new", data, follow=False).status == 400
 
 
-def test_every_page_has_the_token_for_scripts(person, visitor):
-    """Every page has the CSRF token in a meta element, for scripts."""
+def test_every_page_with_a_form_has_the_token_for_scripts(person, visitor):
+    """A page with something to post has the CSRF token in a meta element, for scripts."""
     post = person.write()
-    paths = ("/", "/about", "/hello/Ada", "/posts/", f"/posts/{post}", "/no-such-page")
-    for browser, more in ((visitor, ["/auth/login"]), (person, ["/posts/new"])):
-        for path in (*paths, *more):
+    pages = [visitor.get(path) for path in ("/auth/login", "/auth/register")]
+    paths = ("/", "/about", "/hello/Ada", "/posts/", f"/posts/{post}", "/posts/new")
+    for page in (*pages, *map(person.get, paths)):
+        assert page.csrf_token, f'{page} has no <meta name="csrf-token">'
+
+
+def test_a_visitors_page_without_a_form_sets_no_cookie(server, person):
+    """A visitor who only reads gets no cookie, so their pages cost no session."""
+    post = person.write()
+    for path in ("/", "/about", "/hello/Ada", "/posts/", f"/posts/{post}", "/no-such-page"):
+        with Browser(server) as browser:
             page = browser.get(path)
-            assert page.csrf_token, f'{page} has no <meta name="csrf-token">'
+        names = [cookie.name for cookie in browser.http.cookies]
+        assert not names, f"{page} sets {names}, for a visitor who has nothing to post"
 
 
 def test_the_token_works_in_a_header(person):

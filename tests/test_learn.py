@@ -44,6 +44,9 @@ from common.run import find_redis
 from common.run import run
 from common.steps import ROOT
 from common.steps import STEPS
+from common.to_try import TO_TRY
+from common.welcome import PASSWORD
+from common.welcome import welcome
 from tests.support.needed import MARIADB
 from tests.support.processes import Log
 from tests.support.processes import Process
@@ -51,6 +54,7 @@ from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 from tests.support.processes import wait_until
 from tests.support.project import tail
+from tests.support.terminal import on_terminal
 
 pytestmark = pytest.mark.timed
 
@@ -291,6 +295,72 @@ def test_a_wrong_command_gets_one_clear_line(copy, words, answer):
     assert code in (1, 2)
     assert out == ""
     assert len(err.splitlines()) == 1, f"one line, not:\n{err}"
+
+
+@posix
+@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+def test_an_error_is_red_on_a_terminal_unless_that_is_not_wanted(copy, variables):
+    """An error is red on a terminal, unless NO_COLOR or TERM says otherwise."""
+    env = copy.env(**{"TERM": "xterm", **variables})
+    for words in (["run", "9"], ["rnu"]):
+        code, seen = on_terminal(copy.command(*words), cwd=copy.base, env=env)
+        assert code in (1, 2)
+        assert seen.startswith("\033[31m") != bool(variables), seen
+        assert "\033" not in seen or not variables, seen
+
+
+# -- Ctrl-C ----------------------------------------------------------------------------------------
+
+
+@posix
+def test_ctrl_c_while_learn_py_loads_is_silent(tmp_path):
+    """Ctrl-C ends learn.py without a traceback while it still loads."""
+    shutil.copy(ROOT / "learn.py", tmp_path)
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common" / "__init__.py").touch()
+    loading = "import time\nprint('loading', flush=True)\ntime.sleep(30)\n"
+    (tmp_path / "common" / "bootstrap.py").write_text(loading)
+    with subprocess.Popen(
+        [sys.executable, "learn.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as learn:
+        assert learn.stdout
+        assert learn.stdout.readline() == "loading\n"
+        learn.send_signal(signal.SIGINT)
+        assert learn.stdout.read() == ""
+    assert learn.returncode == -signal.SIGINT
+
+
+@posix
+@pytest.mark.parametrize("words", ["", "diff 2 3", "redis --port", "test -n0", "check 1"])
+def test_ctrl_c_never_shows_a_traceback(copy, suite, words):
+    """Ctrl-C at any moment ends a command without a traceback; a second one changes nothing."""
+    command = copy.command(*words.split())
+    if words.endswith("--port"):
+        command.append(str(stack.free_port()))
+    for delay in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8):
+        with bootstrap.holding_interrupts():  # as learn.py starts it
+            learn = subprocess.Popen(
+                command,
+                cwd=copy.base,
+                env=copy.env(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        time.sleep(delay)
+        for _ in range(2):
+            with suppress(ProcessLookupError):
+                os.killpg(learn.pid, signal.SIGINT)
+        output, _ = learn.communicate(timeout=60)
+        assert "Traceback" not in output, f"after {delay} s:\n{output}"
+        assert "Exception ignored" not in output, f"after {delay} s:\n{output}"
+        assert in_session(learn.pid) == []
 
 
 # -- diff ------------------------------------------------------------------------------------------
@@ -583,6 +653,71 @@ def test_run_leaves_nothing_if_it_is_stopped_while_it_starts(start, name, code):
 
 
 @posix
+def test_run_ends_its_start_with_what_to_do(start, copy):
+    """The last lines of a start say where the page is, how to get a login, and what to try."""
+    port = stack.free_port()
+    running = start("run", "3", "--port", port)
+    running.wait_for("Ctrl-C stops everything.")
+    block = running.output
+    assert block.startswith("\nStep 3 of 6: Flask-SQLAlchemy, Flask-Login, Flask-WTF\n"), block
+    assert "web     | " not in block, "a banner, or the request by which learn.py has looked"
+    for path, meaning in TO_TRY[3]:
+        assert re.search(rf" http://127\.0\.0\.1:{port}{path} +{re.escape(meaning)}\n", block), path
+    told = re.findall(r"^ {6}(\S.*)$", block.partition("There is no account yet.")[2], re.M)
+    typed = "\n".join(told[:2])
+    seeded = subprocess.run(typed, shell=True, cwd=copy.base, env=copy.env(), capture_output=True)
+    assert b"ada has 50 new posts" in seeded.stdout, f"{typed}\n{seeded.stderr.decode()}"
+    with requests.Session() as visitor:
+        visitor.trust_env = False
+        visitor.get(f"http://127.0.0.1:{port}/ui/ui.css", timeout=30).raise_for_status()
+        visitor.get(f"http://127.0.0.1:{port}/posts/", timeout=30).raise_for_status()
+    running.wait_for('"GET /posts/ HTTP/1.1" 200')
+    assert "ui.css" not in running.output, "requests for static files are left out"
+
+    database = f"sqlite:///{step_folder(copy, 3) / 'instance' / 'study_log.db'}"
+    again = welcome(STEPS[2], port, {"DATABASE_URL": database})
+    assert f"Log in as ada, with the password {PASSWORD}." in again
+
+
+@posix
+def test_run_tells_only_the_password_that_it_knows(copy, tmp_path):
+    """Of an account with a password of its own, the name is enough."""
+    step = STEPS[2]
+    env = copy.env(DATABASE_URL=f"sqlite:///{tmp_path / 'data.db'}")
+    for name in ("ada", "ben"):
+        seed = ["seed", "--username", name, "--password", "a-secret-of-mine", "--posts", "0"]
+        command = [sys.executable, "-m", "flask", *seed]
+        subprocess.run(command, cwd=step_folder(copy, 3), env=env, check=True, capture_output=True)
+    block = welcome(step, 5000, env)
+    assert "Log in as ada or ben, or register." in block
+    assert PASSWORD not in block
+    assert "secret" not in block
+    away = welcome(step, 5000, {"DATABASE_URL": "sqlite:////no/such/folder/x.db"})
+    assert "Open" in away, "whatever the database is, the rest is there"
+
+
+@posix
+def test_run_verbose_shows_all(start):
+    """`run --verbose` shows what flask run prints: banners, the PIN, static files."""
+    port = stack.free_port()
+    running = start("run", "1", "--verbose", "--port", port)
+    running.wait_for(f"Open http://127.0.0.1:{port}/")
+    page(port, "/static/style.css")
+    running.wait_for("style.css")
+    for text in ("WARNING: This is a development server", "Running on", "Debugger PIN"):
+        assert text in running.output
+
+
+def test_there_are_three_things_to_try_in_each_step():
+    """Each step has three things to try, and each fits into a line of a terminal."""
+    assert list(TO_TRY) == [step.number for step in STEPS]
+    for step in STEPS:
+        assert len(TO_TRY[step.number]) == 3
+        block = re.sub(r"\033\[\d*m", "", welcome(step, 5000, {"DATABASE_URL": "none"}))
+        assert max(map(len, block.splitlines())) <= 80, block
+
+
+@posix
 def test_run_stops_everything_if_one_process_ends(start):
     """`run` stops everything if one of its processes ends."""
     running = start("run", "1", "--port", stack.free_port())
@@ -685,6 +820,11 @@ def test_run_5_brings_redis_and_a_worker_and_ends_them(start, copy):
     migrated = running.output.index("migrate | ")
     assert migrated < running.output.index("worker  | "), "migrations come before all others"
     assert "valkey-server" in running.names()
+    for noise in ("celery@", "[queues]", "SecurityWarning", "Debugger", "Running on"):
+        assert noise not in running.output, f"the same at every start: {noise}"
+    before, _, after = running.output.partition("Ctrl-C stops everything.\n")
+    assert "worker  | " in before
+    assert re.fullmatch(r'\n(web +\| .*"GET / HTTP/1.1" 200 -\n)?', after), "the last words"
     running.send("SIGINT")
     assert running.process.wait(10) == 130
     assert running.left() == []
@@ -757,6 +897,10 @@ def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(
         assert shown.url.startswith(f"{standin[1]}/connect/qrconnect?appid=")
         approval = {"account": "ada", "nickname": "Ada", "answer": "approve"}
         home = visitor.post(shown.url, data=approval, timeout=30)
+        visitor.get(f"http://127.0.0.1:{port}/ui/ui.css", timeout=30).raise_for_status()
+        visitor.get(f"http://127.0.0.1:{port}/about", timeout=30).raise_for_status()
+    running.wait_for("GET /about 200 in ")  # this step logs requests itself
+    assert "ui.css" not in running.output, "requests for static files are left out"
     assert "WeChat has told us who you are" in home.text or "Log out" in home.text, home.text
     running.send("SIGTERM")  # to learn.py alone, as kill and IDEs send it
     assert running.process.wait(10) == 143

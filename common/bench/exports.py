@@ -33,7 +33,7 @@ def export(run: Run) -> Iterator[Figure]:
         add_posts(site, "few", small)
         add_posts(site, "many", big)
         site.redis()
-        with closing(site.python(inside.EXPORT)) as script:
+        with closing(site.python(inside.EXPORT, "An export")) as script:
             script.ask("few:report")  # the first one imports what all need
             runs = [script.ask("few:report") for _ in range(run.pick(5, 1))]
             run.say(f"{big:,} posts")
@@ -60,8 +60,10 @@ def workers(run: Run) -> Iterator[Figure]:
                 add_posts(site, name, number)
             site.redis()
             site.worker(processes)
-            senders.append(leave.enter_context(closing(site.python(inside.SEND))))
-        plain = leave.enter_context(closing(sites[0].python(inside.EXPORT)))
+            senders.append(
+                leave.enter_context(closing(site.python(inside.SEND, "Sending exports")))
+            )
+        plain = leave.enter_context(closing(sites[0].python(inside.EXPORT, "An export")))
         rates: list[list[float]] = [[], [], []]
         rounds = run.pick(5, 1)
         for turn in range(rounds + 1):
@@ -115,7 +117,7 @@ def report(run: Run) -> Iterator[Figure]:
         run.seed(site, 6)
         add_posts(site, ADA, number)
         site.redis()
-        with closing(site.python(inside.EXPORT)) as script:
+        with closing(site.python(inside.EXPORT, "An export")) as script:
             script.ask("ada:quiet")
             costs = []
             for turn in range(rounds):

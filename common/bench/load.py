@@ -93,7 +93,8 @@ def load(site: Site, client: Client, path: str, seconds: float) -> Load:
 def _wrk(program: str, site: Site, url: str, seconds: float, headers: dict[str, str]) -> list[str]:
     script = site.base / "wrk.lua"
     script.write_text(WRK_SCRIPT)
-    argv = [program, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "-s", str(script)]
+    argv = [program, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "--timeout=30s"]
+    argv += ["-s", str(script)]
     for name, value in headers.items():
         argv += ["-H", f"{name}: {value}"] * bool(value)
     return [*argv, url]

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +20,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn
 from rich.progress import Progress
+from rich.progress import ProgressColumn
+from rich.progress import Task
 from rich.progress import TextColumn
 from rich.text import Text
 
@@ -86,6 +89,18 @@ def machine() -> dict[str, Any]:
     }
 
 
+class TimeLeft(ProgressColumn):
+    """The time that is left, of the whole bench."""
+
+    def __init__(self, time_left: Callable[[], str]) -> None:
+        super().__init__()
+        self._time_left = time_left
+
+    def render(self, task: Task) -> Text:
+        """Return it as it is now."""
+        return Text(self._time_left())
+
+
 class Report:
     """Prints and keeps the figures; ``plan`` says how many seconds each measurement takes.
 
@@ -95,14 +110,14 @@ class Report:
     def __init__(self, plan: dict[str, int], quick: bool) -> None:
         self.figures: list[tuple[str, Figure]] = []
         self._plan, self._quick = plan, quick
-        self._current = ""
+        self._current, self._pace = "", 1.0
         self._console = Console(highlight=False)
         # Where the figures go into a file, there may still be a terminal to watch.
         terminal = self._console if self._console.is_terminal else Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeLeft(self._time_left))
         self._progress = Progress(*columns, console=terminal, transient=True)
         self._shown = terminal.is_terminal
-        self._task = self._progress.add_task("", total=sum(plan.values()), left="")
+        self._task = self._progress.add_task("", total=sum(plan.values()))
         self._began = self._part_began = time.monotonic()
         self._machine = machine()
 
@@ -130,24 +145,32 @@ class Report:
 
     def begin(self, name: str) -> None:
         """Begin with the measurement ``name``."""
-        self._current, self._part_began = name, time.monotonic()
+        now, finished = time.monotonic(), list(self._plan).index(name)
+        if planned := sum(list(self._plan.values())[:finished]):
+            self._pace = (now - self._began) / planned  # this machine may be a slow one
+        self._current, self._part_began = name, now
         self.say("")
         self._print(Text(f"\n{name}", "bold"))
 
     def say(self, text: str) -> None:
         """Tell what is being measured, and how many seconds are left."""
-        names = list(self._plan)
-        index = names.index(self._current)
-        planned = self._plan[self._current]
-        # A part that takes longer than planned is nearly done for as long as it takes.
-        here = min(time.monotonic() - self._part_began, 0.95 * planned)
-        done = sum(self._plan[name] for name in names[:index]) + here
-        left = sum(self._plan.values()) - done
         what = f"{self._current}: {text}" if text else self._current
-        minutes = f"{left // 60:.0f}:{left % 60:02.0f} left"
-        self._progress.update(self._task, description=what, completed=done, left=minutes)
+        done = sum(self._plan.values()) - self._seconds_left()
+        self._progress.update(self._task, description=what, completed=done)
         if text and not self._shown:
-            print(f"[{minutes}] {what} …", file=sys.stderr, flush=True)
+            print(f"[{self._time_left()}] {what} …", file=sys.stderr, flush=True)
+
+    def _seconds_left(self) -> float:
+        """Return the seconds that are left by the plan."""
+        names = list(self._plan)
+        rest = sum(self._plan[name] for name in names[names.index(self._current) :])
+        # A part that takes longer than planned is nearly done for as long as it takes.
+        here = 0.95 * self._plan[self._current]
+        return rest - min((time.monotonic() - self._part_began) / self._pace, here)
+
+    def _time_left(self) -> str:
+        seconds = self._seconds_left() * self._pace if self._current else 0
+        return f"{seconds // 60:.0f}:{seconds % 60:02.0f} left"
 
     def add(self, name: str, figure: Figure) -> None:
         """Print a figure and keep it."""

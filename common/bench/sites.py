@@ -176,16 +176,16 @@ class Site:
         with closing(sqlite3.connect(files[0], timeout=30)) as connection, connection:
             yield connection
 
-    def python(self, code: str) -> Script:
-        """Start Python code in the folder: see `inside`."""
-        return Script(self, code)
+    def python(self, code: str, what: str) -> Script:
+        """Start Python code in the folder: see `inside`; ``what`` is it for messages."""
+        return Script(self, code, what)
 
 
 class Script:
     """Python code at work in the folder of a site."""
 
-    def __init__(self, site: Site, code: str) -> None:
-        self._site = site
+    def __init__(self, site: Site, code: str, what: str) -> None:
+        self._site, self._what = site, what
         self._process = site.start(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -198,7 +198,7 @@ class Script:
             self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise self._site.failure(f"This failed in a copy of {self._site.name}:")
+            raise self._site.failure(f"{self._what} failed in a copy of {self._site.name}.")
         return json.loads(line)
 
     def close(self) -> None:

@@ -95,7 +95,7 @@ def streams(run: Run) -> Iterator[Figure]:
         trip = median(_seconds(redis.ping) for _ in range(1_000))
         yield Figure("one Redis round trip", [1e3 * trip], "ms")
 
-        worker = leave.enter_context(closing(site.python(inside.PROGRESS)))
+        worker = leave.enter_context(closing(site.python(inside.PROGRESS, "Reporting progress")))
         pause: float = worker.ask()
         with ExitStack() as one:
             watcher = Watchers(site, one)

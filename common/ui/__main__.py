@@ -13,5 +13,6 @@ def rules(style: str) -> str:
 
 if __name__ == "__main__":
     # Both styles keep a contrast of 4.5 to 1 against the page, as WCAG AA asks for.
-    css = f"{rules('xcode')}\n@media (prefers-color-scheme: dark) {{\n{rules('github-dark')}\n}}\n"
+    dark = "@media screen and (prefers-color-scheme: dark)"  # paper is never dark
+    css = f"{rules('xcode')}\n{dark} {{\n{rules('github-dark')}\n}}\n"
     (Path(__file__).parent / "static" / "highlight.css").write_text(css)

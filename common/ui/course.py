@@ -57,7 +57,7 @@ New: a Celery worker that does long work in the background, and an API in JSON.
     6: """
 New: `create_app()` makes the app, for development, for tests and for a server with many users.
 
-- Open [your exports](exports.index) in two windows, and start one: both show at once how far it is.
+- Start [an export](exports.index), and open the page in a second window: both bars move together.
 - Send [the login](auth.login) with a wrong password six times: the sixth time it tells you to
   wait.
 - Open [the health check](health.healthz), stop Redis, and reload.

@@ -32,6 +32,8 @@ WORDS = {
 }
 # The same request would get the same answer.
 FINAL = (403, 404, 405)
+# What names a place in a list, in the query of its address.
+PLACES = {"page", "before"}
 
 
 def heading(error: HTTPException) -> str:
@@ -54,7 +56,7 @@ def way_back(error: HTTPException) -> Markup | None:
     is_read = request.method in ("GET", "HEAD")
     if not is_read and code not in FINAL:
         label = "Back to the form"
-    elif is_read and code == 404 and "page" in request.args:
+    elif is_read and code == 404 and PLACES & request.args.keys():
         label = "The first page"
     elif is_read and (code == 414 or code >= 500):
         label = "Try again"

@@ -223,10 +223,13 @@ class Browser:
         """Tell whether the pages offer to log out."""
         return bool(self.get("/").forms_to("/auth/logout"))
 
+    def token(self) -> str:
+        """Return the CSRF token of a page that has one: all pages after a login, and its form."""
+        return self.get("/").csrf_token or self.get("/auth/login").csrf_token or ""
+
     def api(self, method: str, path: str, **options: object) -> Page:
         """Send what a script on one of the pages sends: with the CSRF token in a header."""
-        token = self.get("/").csrf_token or ""
-        headers = {"X-CSRFToken": token, "Accept": "application/json"}
+        headers = {"X-CSRFToken": self.token(), "Accept": "application/json"}
         return self.request(method, path, headers=headers, **options)
 
     def register(self, username: str, password: str) -> Page:
