@@ -150,7 +150,29 @@ def _compare(before: Files, after: Files, names: tuple[str, str], options: list[
             lessons.write({n: files[n] for n in changed & files.keys()}, base / name)
         words = [*git.diff_options(base / "order"), "--no-index", "--no-prefix", "-M30%", *options]
         shown = git.run(*words, *names, cwd=base, codes=(0, 1))
-        return git.without_hashes(shown).decode(errors="replace")
+        text = git.without_hashes(shown).decode(errors="replace")
+        return _shorten(text, names) if "--stat" in " ".join(options) else text
+
+
+def _shorten(stat: str, names: tuple[str, str]) -> str:
+    """Return git's summary with the paths inside a step, and a word where a file is new or gone."""
+    old, new = names
+    rows = [re.fullmatch(r" (.+?) +\|(.+)", line) for line in stat.splitlines()]
+    paths = []
+    for path in (row[1] for row in rows if row):
+        path = path.removeprefix(f"{{{old} => {new}}}/")
+        if path.startswith(f"/dev/null => {new}/"):
+            path = f"{path.removeprefix(f'/dev/null => {new}/')} (new)"
+        elif path.endswith(" => /dev/null"):
+            path = f"{path.removesuffix(' => /dev/null').removeprefix(f'{old}/')} (gone)"
+        paths.append(path)
+    width = max(map(len, paths), default=0)
+    short = iter(paths)
+    lines = [
+        f" {next(short).ljust(width)} |{row[2]}" if row else line
+        for row, line in zip(rows, stat.splitlines(), strict=True)
+    ]
+    return "\n".join([*lines, ""])
 
 
 def _only(files: Files, wanted: list[str]) -> Files:

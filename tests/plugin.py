@@ -165,8 +165,14 @@ def worth_it(test: pytest.Item, states: list[State]) -> list[State]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest puts the tests of one step side by side
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.hook.pytest_deselected(items=[item for item in items if not is_wanted(item)])
-    items[:] = filter(is_wanted, items)
+    wanted = [item for item in items if is_wanted(item)]
+    if config.option.parts:
+        # One of a test's values is enough to notice that a part has lost an older promise.
+        first = {(i.parent, i.originalname, step_of(i)): i for i in wanted[::-1]}.values()
+        wanted = list(first)[::-1]
+    kept = set(wanted)
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = wanted
     # In parallel the last come first: what takes long is at the end of the course.
     is_parallel = config.option.numprocesses or hasattr(config, "workerinput")
     items.sort(key=order_of, reverse=bool(is_parallel))
