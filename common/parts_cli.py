@@ -31,7 +31,7 @@ from .steps import Step
 @click.option("--promises", is_flag=True, help="Find the part at which each promise begins.")
 @click.option("-k", "expression", default="", help="With --promises: only these tests.")
 @click.option(
-    "--in", "inside", metavar="DIR", help="List that repository; with --each and --keep, change it."
+    "--in", "inside", metavar="DIR", help="List that repository; --each, --keep: change it."
 )
 @click.option("--each", metavar="CMD", help="Run a command in every state, keep what it changes.")
 @click.option("--keep", is_flag=True, help="After an amended commit, keep the later states.")
