@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FEATURES = {
     "accounts": "2.login",
     "posts": "2.limits",
+    "size": "2.size",
     "database": "3",
     "names": "3",
     "csrf": "3",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -10,6 +11,51 @@ from tests.support.browser import Person
 from tests.support.browser import new_name
 
 pytestmark = pytest.mark.since(2)
+
+PASSWORD = "correct horse"
+
+
+@pytest.mark.since("2.register")
+def test_a_form_that_is_taken_is_answered_by_a_redirect(visitor):
+    """A form that is taken is answered by a redirect: to reload the page sends nothing again."""
+    page = visitor.submit("/auth/register", follow=False, username=new_name(), password=PASSWORD)
+    assert page.status in (302, 303), f"{page}; a reload would send the form once more"
+    assert visitor.get(urlsplit(page.headers["Location"]).path).status == 200
+
+
+@pytest.mark.since("2.refused")
+@pytest.mark.parametrize(
+    ("name", "password"), [(" ", PASSWORD), ("x" * 300, PASSWORD), ("Ada", ""), ("Ada", "x" * 300)]
+)
+def test_a_name_or_password_of_no_use_is_refused_with_a_message(visitor, name, password):
+    """A name or password that is too short or too long is refused with a message."""
+    page = visitor.register(name, password)
+    assert page.status in (200, 400, 422)
+    assert page.messages, f"{page}, but no message says what is wrong"
+    assert name.strip() in str(page.soup.find("input", {"name": "username"})), f"{page} lost it"
+
+
+@pytest.mark.since("2.taken")
+def test_the_second_of_a_name_is_refused_with_a_message(server):
+    """Who registers with a name that is taken gets a message, and no account."""
+    name = new_name()
+    first, second = (Browser(server) for _ in range(2))
+    first.register(name, PASSWORD)
+    page = second.register(name, "another password")
+    assert page.status in (200, 400, 409, 422)
+    assert page.messages, f"{page}, but no message says that the name is taken"
+    assert name not in second.get("/").words, "the second of a name is logged in"
+
+
+@pytest.mark.since("2.session")
+def test_a_new_user_is_greeted_by_name(visitor):
+    """After the registration every page names the current user, in this browser alone."""
+    name = new_name()
+    page = visitor.register(name, PASSWORD)
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert name in visitor.get("/about").words, "the page does not name the current user"
+    with Browser(visitor.server) as other:
+        assert name not in other.get("/about").words, "another browser has the same user"
 
 
 def test_registering_logs_in(visitor):
@@ -85,11 +131,18 @@ def test_users_have_separate_sessions(join):
     assert ada.is_logged_in()
 
 
+@pytest.mark.since("2.required")
+def test_the_login_page_says_why(visitor):
+    """Who is sent to the login page is told why."""
+    page = visitor.get("/posts/new")
+    assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
+    assert page.messages, f"{page}, but no message says why"
+
+
 def test_the_login_page_returns_to_the_requested_page(visitor, account):
     """A page that needs a login sends anonymous users to the login page, and back after it."""
     page = visitor.get("/posts/new")
     assert page.path.startswith("/auth/login?"), f"{page}; visitors should be sent to the login"
-    assert page.messages, f"{page}, but no message says why"
     page = visitor.submit_on(page, username=account.username, password=account.password)
     assert page.path == "/posts/new", f"{page}; the login should lead to the page that was wanted"
     assert page.status == 200

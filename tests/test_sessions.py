@@ -114,6 +114,31 @@ def test_each_step_has_cookies_of_its_own_name(person, step):
     assert all(name.startswith(project) for name in names), f"{names} in {step.folder}"
 
 
+# Says which key the app has.
+SAY_KEY = """
+from flask.cli import ScriptInfo
+
+print(ScriptInfo().load_app().config["SECRET_KEY"])
+"""
+
+
+@pytest.mark.ours
+@pytest.mark.since("2.config")
+def test_the_secret_key_comes_from_the_environment(project):
+    """The variable SECRET_KEY is the app's key, so that a server can have one of its own."""
+    result = project.python("-c", SAY_KEY, SECRET_KEY="k" * 64)
+    assert result.output.splitlines()[-1] == "k" * 64, str(result)
+
+
+@pytest.mark.ours
+@pytest.mark.since("2.key")
+def test_the_secret_key_is_the_same_after_a_restart(project):
+    """Without the variable, the app makes a key of its own once, and keeps it."""
+    first, second = (project.python("-c", SAY_KEY).output.splitlines()[-1] for _ in range(2))
+    assert len(first) >= 32, "no key, or a short one"
+    assert first == second, "a new key at each start logs out everybody at each start"
+
+
 @pytest.mark.ours
 @pytest.mark.since(2)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
