@@ -10,7 +10,7 @@ from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.browser import new_name
 
-pytestmark = pytest.mark.since(2)
+pytestmark = pytest.mark.since("2.login")
 
 PASSWORD = "correct horse"
 
@@ -58,6 +58,7 @@ def test_a_new_user_is_greeted_by_name(visitor):
         assert name not in other.get("/about").words, "another browser has the same user"
 
 
+@pytest.mark.since("2.logout")
 def test_registering_logs_in(visitor):
     """Registering creates the account, logs in and shows a message."""
     name = new_name()
@@ -96,6 +97,7 @@ def test_log_out_and_in_again(person):
     assert person.is_logged_in()
 
 
+@pytest.mark.since("2.logout")
 def test_logging_out_needs_post(person):
     """Logging out needs a POST; a GET is answered by 405."""
     page = person.get("/auth/logout", follow=False)
@@ -122,6 +124,7 @@ def test_a_wrong_password_does_not_log_in(visitor, join):
         assert not visitor.is_logged_in(), f"the password “{password}” let a visitor in"
 
 
+@pytest.mark.since("2.logout")
 def test_users_have_separate_sessions(join):
     """Two users have separate sessions: each sees their own name, and logs out alone."""
     ada, ben = join(), join()
@@ -139,6 +142,7 @@ def test_the_login_page_says_why(visitor):
     assert page.messages, f"{page}, but no message says why"
 
 
+@pytest.mark.since("2.back")
 def test_the_login_page_returns_to_the_requested_page(visitor, account):
     """A page that needs a login sends anonymous users to the login page, and back after it."""
     page = visitor.get("/posts/new")
@@ -148,6 +152,7 @@ def test_the_login_page_returns_to_the_requested_page(visitor, account):
     assert page.status == 200
 
 
+@pytest.mark.since("2.back")
 def test_a_failed_login_keeps_the_requested_page(visitor, account):
     """After a failed login, the next try still leads to the requested page."""
     page = visitor.get("/posts/new")
@@ -156,6 +161,7 @@ def test_a_failed_login_keeps_the_requested_page(visitor, account):
     assert page.path == "/posts/new", f"{page}; a mistyped password lost the way back"
 
 
+@pytest.mark.since("2.cookie")
 def test_the_session_cookie_is_httponly_and_samesite(visitor):
     """The session cookie is HttpOnly and SameSite=Lax."""
     page = visitor.submit("/auth/register", follow=False, username=new_name(), password="p" * 12)
@@ -252,7 +258,7 @@ def test_a_session_of_another_database_is_anonymous(server, own_server):
         assert not stranger.is_logged_in(), "a session of another database was taken"
 
 
-@pytest.mark.since(2, until=2)
+@pytest.mark.since("2.write", until=2)
 def test_a_restart_loses_what_is_kept_in_memory(own_server):
     """A restart loses accounts and posts that are kept in memory."""
     person = Person(own_server).join()

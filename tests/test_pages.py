@@ -160,7 +160,7 @@ def test_descriptions_of_fields_exist(pages):
     assert not bad, "\n".join(bad)
 
 
-@pytest.mark.since(2)
+@pytest.mark.since("2.limits")
 def test_an_error_is_tied_to_its_field(site):
     """A refused form marks the wrong field, and ties the message to it."""
     refused = [page for source, _, page in site if source == REFUSED_FORM]
@@ -253,7 +253,7 @@ def test_home_says_what_to_try(visitor, person_if_any, step):
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.ui")
 @pytest.mark.one_step
 def test_home_needs_no_page_that_the_app_does_not_have(step):
     """The home page links to what the app has so far; an app of one's own is no step."""
@@ -271,7 +271,7 @@ def test_home_needs_no_page_that_the_app_does_not_have(step):
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.nav")
 @pytest.mark.about("app/templates/base.html")
 def test_the_navigation_marks_the_open_page(site, step):
     """The link to the open page says aria-current="page", and no other link does."""
@@ -512,7 +512,7 @@ def test_an_error_page_is_in_our_words(step, visitor, join, request):
         assert "page=" not in str(links_in(page)), f"{page} leads to where it came from"
 
 
-@pytest.mark.since(2)
+@pytest.mark.since("2.words")
 @pytest.mark.ours
 @pytest.mark.expects_traceback
 @pytest.mark.about("app/errors.py", "app/templates/error.html")

@@ -93,7 +93,7 @@ def test_log_out_everywhere_takes_a_post(person):
     assert person.is_logged_in()
 
 
-@pytest.mark.since(2)
+@pytest.mark.since("2.logout")
 def test_a_page_of_a_session_is_not_kept(person, visitor):
     """After a logout, the Back button shows no page of the session."""
     for path in ("/", "/posts/new", "/posts/"):
@@ -105,7 +105,7 @@ def test_a_page_of_a_session_is_not_kept(person, visitor):
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.cookie")
 def test_each_step_has_cookies_of_its_own_name(person, step):
     """The cookies have the name of the project: two steps on one host keep two logins."""
     names = [cookie.name for cookie in person.http.cookies]
@@ -140,7 +140,7 @@ def test_the_secret_key_is_the_same_after_a_restart(project):
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.key")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
 def test_the_files_of_the_app_are_private(own_server):
     """Other users of the machine can read neither the secret key nor the database."""
@@ -150,7 +150,7 @@ def test_the_files_of_the_app_are_private(own_server):
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.key")
 @pytest.mark.parametrize("left", ["", "0123"])
 def test_half_a_secret_key_is_made_anew(project, left):
     """A key that a full disk cut short does not make every page an error."""
@@ -172,7 +172,7 @@ print(*sorted({start.communicate()[0].strip() for start in starts}))
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.key")
 @pytest.mark.one_step
 def test_first_starts_at_once_agree_on_one_secret_key(project):
     """Two first starts at the same moment have one key."""

@@ -13,7 +13,7 @@ from common.steps import State
 from tests.support.browser import Page
 from tests.support.exports import Export
 
-pytestmark = pytest.mark.since(2)
+pytestmark = pytest.mark.since("2.write")
 
 # A time as a program writes it, such as 2026-01-05 10:00.
 BARE_TIME = re.compile(r"\d{4}-\d\d-\d\d[ ,T]+\d\d:\d\d")
@@ -33,6 +33,7 @@ def check_names_zone(tag: Tag, where: object) -> datetime:
     return time
 
 
+@pytest.mark.since("2.times")
 @pytest.mark.about("app/templates/")
 def test_times_name_their_zone(pages: list[Page], step: State):
     """Every time on a page names its zone: it is UTC."""
@@ -46,7 +47,7 @@ def test_times_name_their_zone(pages: list[Page], step: State):
             tag.replace_with("")
         bare = BARE_TIME.search(others.get_text(" "))
         assert not bare, f"{page}: “{bare[0]}” is in no <time>, and says no zone"
-    assert found > (5 if step.has("posts") else 0), f"only {found} times on all pages"
+    assert found > (5 if step.has("seed") else 0), f"only {found} times on all pages"
 
 
 @pytest.mark.about("app/templates/")
