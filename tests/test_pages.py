@@ -6,11 +6,9 @@ from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
 import pytest
-from flask import Flask
 from werkzeug.exceptions import default_exceptions
 from werkzeug.http import HTTP_STATUS_CODES
 
-from common import ui
 from common.steps import STEPS
 from common.steps import Step
 from tests.support import hostile
@@ -250,24 +248,6 @@ def test_home_says_what_to_try(visitor, person_if_any, step):
         for link in links:
             there = browser.get(link)
             assert there.status == 200, f"the home page says to try {link}, and it is {there}"
-
-
-@pytest.mark.ours
-@pytest.mark.since("2.ui")
-@pytest.mark.one_step
-def test_home_needs_no_page_that_the_app_does_not_have(step):
-    """The home page links to what the app has so far; an app of one's own is no step."""
-    app = Flask("app", root_path=str(step.path / "app"))
-    app.register_blueprint(ui.bp)
-    with app.test_request_context():
-        text = ui.about_step()
-        assert f"Step {step.number} of" in text
-        assert "<a" not in text, "a link to a page that this app does not have"
-        for name in ("auth.register", "exports.index"):
-            app.add_url_rule(f"/{name}", name)
-        assert "<a" in ui.about_step(), "no link to a page that this app has"
-        app.root_path = "/home/ada/notes/app"
-        assert not ui.about_step(), "an app of one's own is no step"
 
 
 @pytest.mark.ours

@@ -96,4 +96,6 @@ def about_step() -> Markup:
 
 def is_folder_of(step: Step, name: str) -> bool:
     """Return whether a folder has the name of a step, or of a part of its lesson."""
-    return name.startswith(step.folder) or bool(re.fullmatch(rf"{step.number}\.[a-z-]+", name))
+    return name.startswith(step.folder) or bool(
+        re.fullmatch(rf"{step.number}\.[a-z][a-z0-9-]*", name)
+    )
