@@ -96,6 +96,4 @@ def about_step() -> Markup:
 
 def is_folder_of(step: Step, name: str) -> bool:
     """Return whether a folder has the name of a step, or of a part of its lesson."""
-    return name.startswith(step.folder) or bool(
-        re.fullmatch(rf"{step.number}\.[a-z][a-z0-9-]*", name)
-    )
+    return name.startswith(step.folder) or re.match(rf"{step.number}\.[a-z]", name) is not None
