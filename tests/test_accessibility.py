@@ -311,7 +311,7 @@ MIDDLES = """Object.fromEntries([...document.querySelectorAll(
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.logout")
 @pytest.mark.about("app/templates/base.html", "app/templates/auth/menu.html")
 def test_the_navigation_is_one_row_on_a_phone(tab, server, step):
     """On a phone the navigation is one row, for an admin with a name of 30 characters too."""
@@ -346,7 +346,7 @@ def test_the_navigation_is_one_row_on_a_phone(tab, server, step):
 
 @pytest.mark.ours
 @pytest.mark.one_step
-@pytest.mark.since(2)
+@pytest.mark.since("2.markdown")
 def test_highlighted_code_has_enough_contrast(tab, person):
     """Every color of highlighted code has enough contrast, in both color schemes."""
     number = person.write(body="```python\nprint()\n```")

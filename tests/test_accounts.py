@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -9,9 +10,55 @@ from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.browser import new_name
 
-pytestmark = pytest.mark.since(2)
+pytestmark = pytest.mark.since("2.login")
+
+PASSWORD = "correct horse"
 
 
+@pytest.mark.since("2.register")
+def test_a_form_that_is_taken_is_answered_by_a_redirect(visitor):
+    """A form that is taken is answered by a redirect: to reload the page sends nothing again."""
+    page = visitor.submit("/auth/register", follow=False, username=new_name(), password=PASSWORD)
+    assert page.status in (302, 303), f"{page}; a reload would send the form once more"
+    assert visitor.get(urlsplit(page.headers["Location"]).path).status == 200
+
+
+@pytest.mark.since("2.refused")
+@pytest.mark.parametrize(
+    ("name", "password"), [(" ", PASSWORD), ("x" * 300, PASSWORD), ("Ada", ""), ("Ada", "x" * 300)]
+)
+def test_a_name_or_password_of_no_use_is_refused_with_a_message(visitor, name, password):
+    """A name or password that is too short or too long is refused with a message."""
+    page = visitor.register(name, password)
+    assert page.status in (200, 400, 422)
+    assert page.messages, f"{page}, but no message says what is wrong"
+    assert name.strip() in str(page.soup.find("input", {"name": "username"})), f"{page} lost it"
+
+
+@pytest.mark.since("2.taken")
+def test_the_second_of_a_name_is_refused_with_a_message(server):
+    """Who registers with a name that is taken gets a message, and no account."""
+    name = new_name()
+    first, second = (Browser(server) for _ in range(2))
+    first.register(name, PASSWORD)
+    page = second.register(name, "another password")
+    assert page.status in (200, 400, 409, 422)
+    assert page.messages, f"{page}, but no message says that the name is taken"
+    assert name not in second.get("/").words, "the second of a name is logged in"
+
+
+@pytest.mark.since("2.session")
+def test_a_new_user_is_greeted_by_name(visitor):
+    """After the registration every page names the current user, in this browser alone."""
+    name = new_name()
+    page = visitor.register(name, PASSWORD)
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert name in visitor.get("/about").words, "the page does not name the current user"
+    with Browser(visitor.server) as other:
+        assert name not in other.get("/about").words, "another browser has the same user"
+
+
+@pytest.mark.since("2.logout")
 def test_registering_logs_in(visitor):
     """Registering creates the account, logs in and shows a message."""
     name = new_name()
@@ -50,6 +97,7 @@ def test_log_out_and_in_again(person):
     assert person.is_logged_in()
 
 
+@pytest.mark.since("2.logout")
 def test_logging_out_needs_post(person):
     """Logging out needs a POST; a GET is answered by 405."""
     page = person.get("/auth/logout", follow=False)
@@ -76,6 +124,7 @@ def test_a_wrong_password_does_not_log_in(visitor, join):
         assert not visitor.is_logged_in(), f"the password “{password}” let a visitor in"
 
 
+@pytest.mark.since("2.logout")
 def test_users_have_separate_sessions(join):
     """Two users have separate sessions: each sees their own name, and logs out alone."""
     ada, ben = join(), join()
@@ -85,16 +134,25 @@ def test_users_have_separate_sessions(join):
     assert ada.is_logged_in()
 
 
+@pytest.mark.since("2.required")
+def test_the_login_page_says_why(visitor):
+    """Who is sent to the login page is told why."""
+    page = visitor.get("/posts/new")
+    assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
+    assert page.messages, f"{page}, but no message says why"
+
+
+@pytest.mark.since("2.back")
 def test_the_login_page_returns_to_the_requested_page(visitor, account):
     """A page that needs a login sends anonymous users to the login page, and back after it."""
     page = visitor.get("/posts/new")
     assert page.path.startswith("/auth/login?"), f"{page}; visitors should be sent to the login"
-    assert page.messages, f"{page}, but no message says why"
     page = visitor.submit_on(page, username=account.username, password=account.password)
     assert page.path == "/posts/new", f"{page}; the login should lead to the page that was wanted"
     assert page.status == 200
 
 
+@pytest.mark.since("2.back")
 def test_a_failed_login_keeps_the_requested_page(visitor, account):
     """After a failed login, the next try still leads to the requested page."""
     page = visitor.get("/posts/new")
@@ -103,6 +161,7 @@ def test_a_failed_login_keeps_the_requested_page(visitor, account):
     assert page.path == "/posts/new", f"{page}; a mistyped password lost the way back"
 
 
+@pytest.mark.since("2.cookie")
 def test_the_session_cookie_is_httponly_and_samesite(visitor):
     """The session cookie is HttpOnly and SameSite=Lax."""
     page = visitor.submit("/auth/register", follow=False, username=new_name(), password="p" * 12)
@@ -199,7 +258,7 @@ def test_a_session_of_another_database_is_anonymous(server, own_server):
         assert not stranger.is_logged_in(), "a session of another database was taken"
 
 
-@pytest.mark.since(2, until=2)
+@pytest.mark.since("2.write", until=2)
 def test_a_restart_loses_what_is_kept_in_memory(own_server):
     """A restart loses accounts and posts that are kept in memory."""
     person = Person(own_server).join()

@@ -66,7 +66,7 @@ def test_nobody_registers_as_somebody_else_with_something_invisible(server, acco
             assert page.messages, f"{page}, and no message says why"
 
 
-@pytest.mark.since(2)
+@pytest.mark.since("2.write")
 @pytest.mark.parametrize(
     "title",
     ["I ❤️ Flask", "👩‍💻 day 1", "学习日志", "नमस्ते", "Straße №5", "🇩🇪", "e\u0301t\u00e9"],

@@ -9,7 +9,7 @@ from tests.support import hostile
 from tests.support.browser import POST_PATH
 from tests.support.browser import Page
 
-pytestmark = pytest.mark.since(2)
+pytestmark = pytest.mark.since("2.write")
 
 PER_PAGE = 20
 
@@ -49,6 +49,7 @@ def test_markup_in_a_post_is_shown_as_text(person, visitor):
         assert "alert(1)" not in scripts, f"{page} runs what somebody wrote"
 
 
+@pytest.mark.since("2.markdown")
 def test_markdown_is_shown_as_html(person, visitor):
     """Markdown in a post is shown as HTML."""
     number = person.write(body="Some *stress* and `code`.\n\n- one\n- two\n")
@@ -75,6 +76,7 @@ def test_new_posts_come_first(person):
     assert listed[:3] == numbers[::-1], f"written as {numbers}, but listed as {listed[:3]}"
 
 
+@pytest.mark.since("2.limits")
 def test_what_was_typed_is_not_lost_when_a_post_is_refused(person):
     """A refused form keeps what was typed."""
     page = person.submit("/posts/new", title="", body="A long text that took an hour")
@@ -114,6 +116,7 @@ def test_a_preview_keeps_to_the_limits_of_a_post(person):
     assert not page.soup.main.find("em"), f"{page} shows a text that is too long to be published"
 
 
+@pytest.mark.since("2.markdown")
 def test_the_form_says_that_a_text_is_markdown(person):
     """The form of a post says that the text is Markdown, and how that looks."""
     form = person.get("/posts/new").soup.main

@@ -93,7 +93,7 @@ def test_log_out_everywhere_takes_a_post(person):
     assert person.is_logged_in()
 
 
-@pytest.mark.since(2)
+@pytest.mark.since("2.logout")
 def test_a_page_of_a_session_is_not_kept(person, visitor):
     """After a logout, the Back button shows no page of the session."""
     for path in ("/", "/posts/new", "/posts/"):
@@ -105,7 +105,7 @@ def test_a_page_of_a_session_is_not_kept(person, visitor):
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.cookie")
 def test_each_step_has_cookies_of_its_own_name(person, step):
     """The cookies have the name of the project: two steps on one host keep two logins."""
     names = [cookie.name for cookie in person.http.cookies]
@@ -114,8 +114,33 @@ def test_each_step_has_cookies_of_its_own_name(person, step):
     assert all(name.startswith(project) for name in names), f"{names} in {step.folder}"
 
 
+# Says which key the app has.
+SAY_KEY = """
+from flask.cli import ScriptInfo
+
+print(ScriptInfo().load_app().config["SECRET_KEY"])
+"""
+
+
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.config")
+def test_the_secret_key_comes_from_the_environment(project):
+    """The variable SECRET_KEY is the app's key, so that a server can have one of its own."""
+    result = project.python("-c", SAY_KEY, SECRET_KEY="k" * 64)
+    assert result.output.splitlines()[-1] == "k" * 64, str(result)
+
+
+@pytest.mark.ours
+@pytest.mark.since("2.key")
+def test_the_secret_key_is_the_same_after_a_restart(project):
+    """Without the variable, the app makes a key of its own once, and keeps it."""
+    first, second = (project.python("-c", SAY_KEY).output.splitlines()[-1] for _ in range(2))
+    assert len(first) >= 32, "no key, or a short one"
+    assert first == second, "a new key at each start logs out everybody at each start"
+
+
+@pytest.mark.ours
+@pytest.mark.since("2.key")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
 def test_the_files_of_the_app_are_private(own_server):
     """Other users of the machine can read neither the secret key nor the database."""
@@ -125,7 +150,7 @@ def test_the_files_of_the_app_are_private(own_server):
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.key")
 @pytest.mark.parametrize("left", ["", "0123"])
 def test_half_a_secret_key_is_made_anew(project, left):
     """A key that a full disk cut short does not make every page an error."""
@@ -147,7 +172,7 @@ print(*sorted({start.communicate()[0].strip() for start in starts}))
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.key")
 @pytest.mark.one_step
 def test_first_starts_at_once_agree_on_one_secret_key(project):
     """Two first starts at the same moment have one key."""

@@ -6,7 +6,7 @@ from tests.support.browser import Person
 from tests.support.browser import new_name
 from tests.support.exports import Export
 
-pytestmark = pytest.mark.since(2)
+pytestmark = pytest.mark.since("2.write")
 
 # One, two, three and four bytes a character; joined emoji; Chinese beyond the first 65,536.
 MIXED = "Ada é 学习 𠮷𡈽 👩🏽‍💻📚"
@@ -21,6 +21,7 @@ def new_person(server) -> Person:
     return person
 
 
+@pytest.mark.since("2.login")
 def test_a_username_and_a_password_in_chinese_and_emoji(server):
     """A username and a password may have Chinese characters and emoji."""
     person = new_person(server)
@@ -34,6 +35,7 @@ def test_a_username_and_a_password_in_chinese_and_emoji(server):
     person.close()
 
 
+@pytest.mark.since("2.markdown")
 def test_a_post_in_chinese_and_emoji(person, visitor):
     """A post may have Chinese characters and emoji."""
     number = person.write(MIXED, f"{MIXED}\n\n*{MIXED}*")

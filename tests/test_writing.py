@@ -8,7 +8,7 @@ from tests.support.browser import Person
 from tests.support.chromium import Chromium
 
 pytestmark = [
-    pytest.mark.since(2),
+    pytest.mark.since("2.unsaved"),
     pytest.mark.ours,
     pytest.mark.about("app/templates/posts/form.html"),
     pytest.mark.xdist_group("browser"),
