@@ -30,7 +30,9 @@ from .steps import Step
 @click.option("--refresh", is_flag=True, help="Bring in what has changed in the step's folder.")
 @click.option("--promises", is_flag=True, help="Find the part at which each promise begins.")
 @click.option("-k", "expression", default="", help="With --promises: only these tests.")
-@click.option("--in", "inside", metavar="DIR", help="The repository for --each and --keep.")
+@click.option(
+    "--in", "inside", metavar="DIR", help="List that repository; --each, --keep: change it."
+)
 @click.option("--each", metavar="CMD", help="Run a command in every state, keep what it changes.")
 @click.option("--keep", is_flag=True, help="After an amended commit, keep the later states.")
 def parts_command(
@@ -64,14 +66,16 @@ def parts_command(
         from .promises import find_promises
 
         find_promises(step, expression)
-    elif each or keep:
-        if not inside:
-            raise click.UsageError("--each and --keep need --in DIR, which --edit has made.")
+    elif inside:
         directory = Path(inside).expanduser().absolute()
         if each:
             workshop.each(step, directory, each)
-        else:
+        elif keep:
             workshop.keep(step, directory)
+        else:
+            workshop.show(step, directory)
+    elif each or keep:
+        raise click.UsageError("--each and --keep need --in DIR, which --edit has made.")
     else:
         show(step)
 

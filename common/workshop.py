@@ -334,6 +334,25 @@ def save(
     click.echo(f"{folder} has {len(parts)} parts; {len(changed)} states have changed.")
 
 
+def show(step: Step, directory: Path) -> None:
+    """Print the commits as the parts that they would be, with their changed lines of code."""
+    commits, before = read_commits(step, directory)
+    for number, commit in enumerate(commits, 1):
+        diff = _diff(directory, before or _no_files(directory), commit.sha, "-M", "--no-color")
+        lines = sum(c.lines for c in patches.read(diff) if lessons.is_code(c.path))
+        click.echo(f"{step.number}.{number:<3} {lines:>4}  {commit.slug:<20} {commit.title}")
+        before = commit.sha
+    left = _changes(directory, git.files_of(directory, "HEAD"), lessons.files_in(step.path))
+    lines = sum(change.lines for change in left)
+    click.echo(f"{len(commits)} commits; {lines} lines are left to {step.folder}.")
+
+
+def _no_files(directory: Path) -> str:
+    """Return git's name for an empty folder."""
+    words = ("hash-object", "-t", "tree", "--stdin")
+    return git.run(*words, cwd=directory, stdin=b"").decode().strip()
+
+
 def read_commits(step: Step, directory: Path) -> tuple[list[Commit], str]:
     """Return the commits that become parts, and the one before them, "" for none."""
     if not (directory / ".git").exists():
@@ -408,8 +427,7 @@ def _write_series(step: Step, directory: Path, commits: list[Commit], first: str
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*.patch"):
         path.unlink()
-    empty = git.run("hash-object", "-t", "tree", "--stdin", cwd=directory, stdin=b"").decode()
-    before = first or empty.strip()
+    before = first or _no_files(directory)
     group = ""
     series: list[str] = []
     for commit in commits:

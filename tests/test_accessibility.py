@@ -233,9 +233,9 @@ def test_the_dark_color_scheme_is_dark(found):
     assert not found.bright, report(found.bright)
 
 
-def test_the_first_stop_of_tab_skips_the_navigation(tab):
+def test_the_first_stop_of_tab_skips_the_navigation(step, tab):
     """The first stop of the Tab key is a link that skips the navigation."""
-    tab.open("/posts/")
+    tab.open("/auth/login" if step.has("accounts") else "/posts/")  # something to stop at in <main>
     tab.press("Tab")
     link = "document.activeElement"
     assert tab.js(f"{link}.matches('a[href^=\"#\"]')"), f"the first stop is {tab.focused()!r}"

@@ -29,7 +29,7 @@ def main(url: str, seconds: float, connections: int, headers: dict[str, str]) ->
                 stream = socket.create_connection((parts.hostname, parts.port or 80), timeout=10)
                 selector.register(stream, selectors.EVENT_READ, bytearray())
                 stream.sendall(request)
-            while selector.get_map() and time.monotonic() < began + seconds:
+            while selector.get_map() and (not requests or time.monotonic() < began + seconds):
                 for key, _ in selector.select(0.1):
                     answering, received = key.fileobj, key.data
                     assert isinstance(answering, socket.socket)

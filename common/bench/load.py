@@ -77,7 +77,9 @@ def load(site: Site, client: Client, path: str, seconds: float) -> Load:
     if process.returncode:
         raise site.failure(f"GET {path}: the load generator failed: {output.decode().strip()}")
     found: dict[str, Any] = json.loads(output)
-    if found["errors"] or not found["requests"]:
+    if not found["errors"] and not found["requests"]:
+        raise site.failure(f"GET {path}: under load, no answer came within {seconds} s.")
+    if found["errors"]:
         raise site.failure(
             f"GET {path}: of {found['requests']:,} requests under load, {found['errors']:,} failed."
         )

@@ -148,7 +148,6 @@ def progress(statuses: Statuses, channel: PubSub) -> Iterator[str]:
         message = channel.get_message(timeout=seconds)
         if message is None:
             continue
-        sleep(EVENT_INTERVAL)
         messages = [message]
         while message := channel.get_message():
             messages.append(message)
@@ -159,6 +158,7 @@ def progress(statuses: Statuses, channel: PubSub) -> Iterator[str]:
             if id in statuses and statuses[id]["state"] in UNFINISHED:
                 statuses[id] = add_progress(statuses[id], report["result"])
                 yield event(statuses[id])
+        sleep(EVENT_INTERVAL)
     yield ": still here\n\n"
 
 
