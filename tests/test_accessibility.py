@@ -318,7 +318,7 @@ def test_the_navigation_is_one_row_on_a_phone(tab, server, step):
     person = Person(server)
     person.username = new_name("Ada Lovelace, Countess").ljust(30, "m")
     person.join()
-    if step.migrates:
+    if step.has("admin"):
         server.project.flask("make-admin", person.username)
     for browser in (Browser(server), person):
         tab.reset(browser, width=360)

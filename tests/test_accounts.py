@@ -345,3 +345,48 @@ def test_the_session_of_a_deleted_account_is_anonymous(server, join):
         assert page.path.startswith("/auth/login"), f"{page}; a visitor is sent to the login"
     assert person.login(person.username, person.password).messages
     assert not person.is_logged_in()
+
+
+# Deleting one's account
+
+
+@pytest.mark.since("4.delete-account")
+def test_deleting_my_account_deletes_all_that_is_mine(join, visitor):
+    """Deleting my account logs out, deletes my posts, and leaves those of others."""
+    ada, ben = join(), join()
+    mine, theirs = ada.write(), ben.write()
+    assert "/auth/delete" in ada.get("/auth/account").links(), "no link leads to /auth/delete"
+    page = ada.submit("/auth/delete", password=ada.password)
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert not ada.is_logged_in(), f"{page}; a deleted account is still logged in"
+    assert visitor.get(f"/posts/{mine}").status == 404, "the posts of a deleted account are left"
+    assert visitor.get(f"/posts/{theirs}").status == 200, "posts of somebody else are gone"
+    visitor.login(ada.username, ada.password)
+    assert not visitor.is_logged_in(), "a deleted account can still log in"
+
+
+@pytest.mark.since("4.delete-account")
+def test_only_the_password_deletes_my_account(join):
+    """A wrong password deletes nothing, and a message says so."""
+    ada = join()
+    post = ada.write()
+    for password in ("", "not the password"):
+        page = ada.submit("/auth/delete", password=password)
+        assert page.messages, f"{page}, but no message says why nothing is deleted"
+        assert ada.is_logged_in(), f"the password “{password}” deleted the account"
+    assert ada.get(f"/posts/{post}").status == 200
+
+
+@pytest.mark.ours
+@pytest.mark.since("4.delete-account")
+@pytest.mark.about("app/auth.py", "app/admin.py")
+def test_the_last_admin_cannot_delete_the_account(own_server):
+    """The last admin cannot delete the account; one of two can."""
+    ada, ben = (Person(own_server).join() for _ in range(2))
+    own_server.project.flask("make-admin", ada.username)
+    page = ada.submit("/auth/delete", password=ada.password)
+    assert any("last admin" in message for message in page.messages), f"{page} does not say why"
+    assert ada.get("/admin/").status == 200, "the last admin is gone"
+    own_server.project.flask("make-admin", ben.username)
+    ada.submit("/auth/delete", password=ada.password)
+    assert not ada.is_logged_in(), "one of two admins may go"

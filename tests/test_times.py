@@ -113,7 +113,7 @@ def test_times_in_an_archive_name_their_zone(worker, join):
             check_names_zone(soup.find("time"), name)
 
 
-@pytest.mark.since(4)
+@pytest.mark.since("4.search")
 @pytest.mark.one_step
 def test_filters_by_time_say_that_they_compare_utc(admin):
     """The admin page's filters by time say that they compare UTC, since the list shows more."""
