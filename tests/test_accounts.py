@@ -158,7 +158,7 @@ ODD = (
 )
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.flask-login")
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_a_session_of_any_odd_form_is_anonymous(server, account):
@@ -180,7 +180,7 @@ def test_a_session_of_any_odd_form_is_anonymous(server, account):
             assert page.path.startswith("/auth/login") != is_known, f"{page} for {value!r}"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.session-id")
 @pytest.mark.ours
 def test_a_session_of_another_database_is_anonymous(server, own_server):
     """A session of the same user in another database is anonymous."""
@@ -214,14 +214,53 @@ def test_a_restart_loses_what_is_kept_in_memory(own_server):
     assert not person.is_logged_in(), "a dict in memory should not outlive the process"
 
 
-@pytest.mark.since(3)
-def test_a_restart_keeps_accounts_posts_and_sessions(server, person):
-    """A restart keeps accounts, posts and sessions."""
+@pytest.mark.since("3.account-row")
+def test_a_restart_keeps_accounts_and_sessions(server, person):
+    """A restart keeps accounts and sessions."""
+    server.restart()
+    assert person.is_logged_in(), "the session was lost: is SECRET_KEY a new one at each start?"
+    person.come_back()
+
+
+@pytest.mark.since("3.post-row")
+def test_a_restart_keeps_posts(server, person):
+    """A restart keeps posts."""
     number = person.write("Not forgotten")
     server.restart()
     assert person.get(f"/posts/{number}").heading == "Not forgotten"
-    assert person.is_logged_in(), "the session was lost: is SECRET_KEY a new one at each start?"
-    person.come_back()
+
+
+@pytest.mark.since("3.login-form")
+def test_a_login_needs_a_page_of_ours(server, account):
+    """A form on another site, which has no token of ours, cannot log anybody in."""
+    with Browser(server) as browser:
+        data = {"username": account.username, "password": account.password}
+        page = browser.post("/auth/login", data)
+        assert not browser.is_logged_in(), f"{page}; a form of any site can log somebody in"
+
+
+@pytest.mark.since("3.register-form")
+def test_a_name_is_kept_in_its_standard_spelling(visitor):
+    """A name is kept in its standard spelling: full width as normal width, a gap as one space."""
+    name = new_name("Ada  ")
+    page = visitor.register(name.replace("Ada", "\uff21\uff44\uff41"), "correct horse")
+    assert visitor.is_logged_in(), f"{page}"
+    menu = visitor.get("/").soup.find("nav").get_text()
+    assert " ".join(name.split()) in menu, f"{page}, and the menu has another spelling: {menu}"
+
+
+@pytest.mark.since("3.register-fields")
+def test_a_message_is_beside_its_field(visitor, account):
+    """Each field of a refused form has its own message beside it, tied to it."""
+    refused = visitor.register("", "short")
+    taken = visitor.register(account.username, "correct horse")
+    for page, names in ((refused, ("username", "password")), (taken, ("username",))):
+        for name in names:
+            field = page.soup.find("input", {"name": name})
+            tied = str(field.get("aria-describedby")).split()
+            texts = [tag.get_text(strip=True) for tag in page.soup(id=tied)]
+            assert all(texts) and texts, f"{page} has no message beside “{name}”"
+            assert "messages" not in tied, f"{page} has one place for the messages of all fields"
 
 
 def cookies_with_expiry(browser: Browser) -> list[str]:
@@ -233,7 +272,7 @@ def close_browser(browser: Browser) -> None:
     browser.http.cookies.clear_session_cookies()
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_remember_me_outlives_the_browser(account):
     """“Remember me” keeps the user logged in after the browser is closed, until they log out."""
     browser = account.come_back(remember=True)
@@ -244,7 +283,7 @@ def test_remember_me_outlives_the_browser(account):
     assert not browser.is_logged_in(), "logging out left the remember cookie valid"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_without_remember_me_closing_the_browser_logs_out(account):
     """Without “remember me”, closing the browser logs out."""
     browser = account.come_back()
@@ -253,7 +292,7 @@ def test_without_remember_me_closing_the_browser_logs_out(account):
     assert not browser.is_logged_in()
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_the_remember_cookie_is_httponly(visitor, account):
     """The “remember me” cookie is HttpOnly."""
     page = visitor.submit(
@@ -270,7 +309,7 @@ def test_the_remember_cookie_is_httponly(visitor, account):
 
 
 @pytest.mark.ours
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_the_session_of_a_deleted_account_is_anonymous(server, join):
     """The session of a deleted account is anonymous."""
     person = join()

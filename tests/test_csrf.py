@@ -7,7 +7,7 @@ from tests.support.browser import Browser
 from tests.support.browser import Person
 
 pytestmark = [
-    pytest.mark.since(3),
+    pytest.mark.since("3.csrf"),
     pytest.mark.not_on_mysql("what the app refuses before it asks the database"),
 ]
 
@@ -21,7 +21,7 @@ UNSAFE = (
     ("api", "POST", "/api/exports"),
     ("api", "DELETE", "/api/exports/00000000-0000-4000-8000-000000000000"),
     ("change-password", "POST", "/auth/account"),
-    ("change-password", "POST", "/auth/logout-everywhere"),
+    ("logout-everywhere", "POST", "/auth/logout-everywhere"),
     ("delete-account", "POST", "/auth/delete"),
     ("forgot", "POST", "/auth/forgot"),
     ("exports", "POST", "/exports/"),

@@ -5,7 +5,7 @@ import pytest
 from tests.support.browser import Browser
 from tests.support.browser import new_name
 
-pytestmark = [pytest.mark.since(3), pytest.mark.about("app/names.py", "app/forms.py")]
+pytestmark = [pytest.mark.since("3.visible"), pytest.mark.about("app/names.py", "app/forms.py")]
 
 PASSWORD = "a long password"
 
@@ -77,6 +77,7 @@ def test_a_title_in_any_script_is_taken(person, title):
     assert number
 
 
+@pytest.mark.since("3.names")
 @pytest.mark.parametrize(
     "name", ["学习日志", "Ada Lovelace", "محمد", "नमस्ते", "Ωμέγα", "Günther 🎉"]
 )
@@ -103,6 +104,7 @@ SAME_PASSWORDS = {
 }
 
 
+@pytest.mark.since("3.passwords")
 @pytest.mark.parametrize(("first", "second"), SAME_PASSWORDS.values(), ids=SAME_PASSWORDS.keys())
 def test_a_password_is_the_same_on_every_keyboard(server, first, second):
     """A password that another system spells with other code points still logs in."""
