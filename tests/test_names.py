@@ -91,6 +91,15 @@ def test_a_name_in_any_script_is_taken(server, name):
         assert other.is_logged_in(), f"{name!r} cannot log in as {name.upper()!r}"
 
 
+def test_a_name_is_kept_in_its_standard_spelling(visitor):
+    """A name is kept in its standard spelling: full width as normal width, a gap as one space."""
+    name = new_name("Ada  ")
+    page = visitor.register(name.replace("Ada", "\uff21\uff44\uff41"), PASSWORD)
+    assert visitor.is_logged_in(), f"{page}"
+    menu = visitor.get("/").soup.find("nav").get_text()
+    assert " ".join(name.split()) in menu, f"{page}, and the menu has another spelling: {menu}"
+
+
 # The same password, typed on two systems.
 SAME_PASSWORDS = {
     "composed and decomposed": ("pässwörd für mich", "pa\u0308sswo\u0308rd fu\u0308r mich"),
