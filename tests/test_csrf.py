@@ -91,6 +91,14 @@ def test_the_token_works_in_a_header(person):
     assert page.heading == "By a script", f"{page}; X-CSRFToken should do as well as the field"
 
 
+@pytest.mark.since("3.old-form")
+def test_a_form_of_another_session_is_explained(person):
+    """A form whose session has ended gets a page that says that nothing is saved."""
+    page = person.post("/posts/new", FIELDS | {"csrf_token": "of another session"})
+    assert page.status == 400
+    assert "nothing is saved" in page.words, f"{page} does not say what became of the text"
+
+
 def test_a_request_without_a_token_gets_a_page_of_the_site(person):
     """A request without a CSRF token gets an error page of the site."""
     page = person.post("/posts/new", FIELDS)
