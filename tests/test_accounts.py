@@ -285,8 +285,12 @@ def test_remember_me_outlives_the_browser(account):
 
 @pytest.mark.since("3.remember")
 def test_without_remember_me_closing_the_browser_logs_out(account):
-    """Without “remember me”, closing the browser logs out."""
+    """Without “remember me”, which nobody ticks for them, closing the browser logs people out."""
     browser = account.come_back()
+    with Browser(account.server) as visitor:
+        box = visitor.get("/auth/login").soup.find("input", {"name": "remember"})
+    assert box, "the login form has no field “remember”"
+    assert not box.has_attr("checked"), "“remember” is ticked from the start"
     assert not cookies_with_expiry(browser), "a cookie was kept that nobody asked for"
     close_browser(browser)
     assert not browser.is_logged_in()

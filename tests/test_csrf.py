@@ -72,12 +72,14 @@ def test_every_page_with_a_form_has_the_token_for_scripts(person, visitor):
 
 
 def test_a_visitors_page_without_a_form_sets_no_cookie(server, person):
-    """A visitor who only reads gets no cookie, so their pages cost no session."""
+    """A visitor who only reads gets neither token nor cookie, so their pages cost no session."""
+    assert person.get("/").csrf_token, "somebody who is logged in has something to post"
     post = person.write()
     for path in ("/", "/about", "/hello/Ada", "/posts/", f"/posts/{post}", "/no-such-page"):
         with Browser(server) as browser:
             page = browser.get(path)
         names = [cookie.name for cookie in browser.http.cookies]
+        assert not page.csrf_token, f"{page} has a token, for a visitor who has nothing to post"
         assert not names, f"{page} sets {names}, for a visitor who has nothing to post"
 
 

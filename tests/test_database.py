@@ -137,7 +137,7 @@ def test_changes_of_one_post_at_the_same_moment(server, join):
             twin.close()
 
 
-@pytest.mark.since("3.post-row")
+@pytest.mark.since("3.account-row")
 @pytest.mark.ours
 @pytest.mark.about("app/errors.py", "config.py")
 @pytest.mark.not_on_mysql("a lock of SQLite")

@@ -272,6 +272,7 @@ def test_posts_are_paged_20_at_a_time_newest_first(seeded, visitor):
     """The list has 20 posts a page, the newest first, and links to the pages around."""
     page = visitor.get("/posts/")
     seen = page.post_ids()
+    assert len(seen) == PER_PAGE, f"{page} has {len(seen)} posts, not 20"
     for _ in range(3):  # the rest is the same, and other tests may have written much
         path = older(page)
         if path is None:
@@ -291,6 +292,7 @@ def test_posts_are_paged_20_at_a_time_newest_first(seeded, visitor):
 def test_the_last_page_links_to_no_older_one(seeded, visitor):
     """The oldest post is at the end of the list, and nothing leads on from there."""
     page = visitor.get("/posts/")
+    assert older(page), f"{page} has no link to older posts"
     for _ in range(500):
         path = older(page)
         if path is None:
