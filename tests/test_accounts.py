@@ -217,7 +217,7 @@ ODD = (
 )
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.flask-login")
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_a_session_of_any_odd_form_is_anonymous(server, account):
@@ -239,7 +239,7 @@ def test_a_session_of_any_odd_form_is_anonymous(server, account):
             assert page.path.startswith("/auth/login") != is_known, f"{page} for {value!r}"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.session-id")
 @pytest.mark.ours
 def test_a_session_of_another_database_is_anonymous(server, own_server):
     """A session of the same user in another database is anonymous."""
@@ -273,14 +273,53 @@ def test_a_restart_loses_what_is_kept_in_memory(own_server):
     assert not person.is_logged_in(), "a dict in memory should not outlive the process"
 
 
-@pytest.mark.since(3)
-def test_a_restart_keeps_accounts_posts_and_sessions(server, person):
-    """A restart keeps accounts, posts and sessions."""
+@pytest.mark.since("3.account-row")
+def test_a_restart_keeps_accounts_and_sessions(server, person):
+    """A restart keeps accounts and sessions."""
+    server.restart()
+    assert person.is_logged_in(), "the session was lost: is SECRET_KEY a new one at each start?"
+    person.come_back()
+
+
+@pytest.mark.since("3.post-row")
+def test_a_restart_keeps_posts(server, person):
+    """A restart keeps posts."""
     number = person.write("Not forgotten")
     server.restart()
     assert person.get(f"/posts/{number}").heading == "Not forgotten"
-    assert person.is_logged_in(), "the session was lost: is SECRET_KEY a new one at each start?"
-    person.come_back()
+
+
+@pytest.mark.since("3.login-form")
+def test_a_login_needs_a_page_of_ours(server, account):
+    """A form on another site, which has no token of ours, cannot log anybody in."""
+    with Browser(server) as browser:
+        data = {"username": account.username, "password": account.password}
+        page = browser.post("/auth/login", data)
+        assert not browser.is_logged_in(), f"{page}; a form of any site can log somebody in"
+
+
+@pytest.mark.since("3.register-form")
+def test_a_missing_field_has_a_message(visitor):
+    """A registration that lacks a field gets the page again with a message, no bare error."""
+    token = visitor.get("/auth/register").soup.find("input", {"name": "csrf_token"}) or {}
+    fields = {"username": new_name(), "csrf_token": token.get("value", "")}
+    page = visitor.post("/auth/register", fields)
+    assert page.forms_to("/auth/register"), f"{page}, and its form is not there again"
+    assert page.messages, f"{page}, but no message says what is missing"
+
+
+@pytest.mark.since("3.register-fields")
+def test_a_message_is_beside_its_field(visitor, account):
+    """Each field of a refused form has its own message beside it, tied to it."""
+    refused = visitor.register("", "short")
+    taken = visitor.register(account.username, "correct horse")
+    for page, names in ((refused, ("username", "password")), (taken, ("username",))):
+        for name in names:
+            field = page.soup.find("input", {"name": name})
+            tied = str(field.get("aria-describedby")).split()
+            texts = [tag.get_text(strip=True) for tag in page.soup(id=tied)]
+            assert all(texts) and texts, f"{page} has no message beside “{name}”"
+            assert "messages" not in tied, f"{page} has one place for the messages of all fields"
 
 
 def cookies_with_expiry(browser: Browser) -> list[str]:
@@ -292,7 +331,7 @@ def close_browser(browser: Browser) -> None:
     browser.http.cookies.clear_session_cookies()
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_remember_me_outlives_the_browser(account):
     """“Remember me” keeps the user logged in after the browser is closed, until they log out."""
     browser = account.come_back(remember=True)
@@ -303,16 +342,20 @@ def test_remember_me_outlives_the_browser(account):
     assert not browser.is_logged_in(), "logging out left the remember cookie valid"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_without_remember_me_closing_the_browser_logs_out(account):
-    """Without “remember me”, closing the browser logs out."""
+    """Without “remember me”, which nobody ticks for them, closing the browser logs people out."""
     browser = account.come_back()
+    with Browser(account.server) as visitor:
+        box = visitor.get("/auth/login").soup.find("input", {"name": "remember"})
+    assert box, "the login form has no field “remember”"
+    assert not box.has_attr("checked"), "“remember” is ticked from the start"
     assert not cookies_with_expiry(browser), "a cookie was kept that nobody asked for"
     close_browser(browser)
     assert not browser.is_logged_in()
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_the_remember_cookie_is_httponly(visitor, account):
     """The “remember me” cookie is HttpOnly."""
     page = visitor.submit(
@@ -329,7 +372,7 @@ def test_the_remember_cookie_is_httponly(visitor, account):
 
 
 @pytest.mark.ours
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_the_session_of_a_deleted_account_is_anonymous(server, join):
     """The session of a deleted account is anonymous."""
     person = join()

@@ -300,7 +300,7 @@ def test_a_text_of_2_megabytes_is_refused(person, visitor):
     assert visitor.get("/posts/").post_ids() == before, "a text of 2 MB was taken"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.names")
 @of_forms
 @pytest.mark.parametrize(
     ("first", "second"), hostile.SAME_NAMES.values(), ids=hostile.SAME_NAMES.keys()

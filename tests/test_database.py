@@ -11,7 +11,7 @@ from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.server import Server
 
-pytestmark = pytest.mark.since(3)
+pytestmark = pytest.mark.since("3.user-table")
 
 
 def all_at_once(requests: list) -> list[Page]:
@@ -32,6 +32,16 @@ def all_at_once(requests: list) -> list[Page]:
     return pages
 
 
+@pytest.mark.ours
+def test_the_first_start_makes_the_tables(project):
+    """The first start makes the table of users, and the next one leaves it as it is."""
+    for _ in range(2):
+        project.flask(*(("db", "upgrade") if project.step.migrates else ("routes",)))
+        columns = {column["name"] for column in project.inspect().get_columns("user")}
+        assert {"id", "username", "password_hash", "session_id"} <= columns, f"only {columns}"
+
+
+@pytest.mark.since("3.delete")
 def test_the_number_of_a_deleted_post_is_never_given_again(join):
     """A stale tab cannot edit or delete somebody else's new post."""
     ada, ben = join(), join()
@@ -45,6 +55,7 @@ def test_the_number_of_a_deleted_post_is_never_given_again(join):
     assert ben.get(f"/posts/{new}").heading == "Not Ada's"
 
 
+@pytest.mark.since("3.seed")
 @pytest.mark.ours
 def test_the_number_of_a_deleted_user_is_never_given_again(project):
     """The next account does not get the id of a deleted one, nor the posts that still name it."""
@@ -89,6 +100,7 @@ with app.app_context():
 """
 
 
+@pytest.mark.since("3.post-table")
 @pytest.mark.ours
 def test_a_post_needs_its_author(project):
     """SQLite refuses a row whose foreign key points nowhere, as MySQL does."""
@@ -99,6 +111,7 @@ def test_a_post_needs_its_author(project):
     assert "IntegrityError" in result.output, str(result)
 
 
+@pytest.mark.since("3.conflict")
 @pytest.mark.ours
 @pytest.mark.expects_traceback
 def test_changes_of_one_post_at_the_same_moment(server, join):
@@ -127,6 +140,7 @@ def test_changes_of_one_post_at_the_same_moment(server, join):
             twin.close()
 
 
+@pytest.mark.since("3.account-row")
 @pytest.mark.ours
 @pytest.mark.about("app/errors.py", "config.py")
 @pytest.mark.not_on_mysql("a lock of SQLite")
@@ -134,6 +148,7 @@ def test_a_lock_is_not_taken_for_old_tables(own_server):
     """While another program holds a lock, no page blames the tables, no log has texts or hashes."""
     secret = "a text that is nobody's business"
     for page in pages_while_locked(own_server, secret):
+        assert page.status >= 500, f"{page}, though nothing could be saved"
         assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
         assert "db upgrade" not in page.words, f"{page} blames the tables; they are locked"
     log = own_server.web_log.unread()

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.project import Project
 
-pytestmark = [pytest.mark.since(3), pytest.mark.about("config.py")]
+pytestmark = [pytest.mark.since("3.mysql"), pytest.mark.about("config.py")]
 
 
 def assert_one_line(project: Project, name: str, value: str, *command: str) -> None:
