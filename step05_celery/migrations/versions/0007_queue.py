@@ -6,11 +6,7 @@ from alembic import op
 revision = "0007"
 down_revision = "0006"
 
-options = {
-    "mysql_collate": "utf8mb4_bin",
-    "mariadb_collate": "utf8mb4_bin",
-    "sqlite_autoincrement": True,
-}
+options = {"mysql_collate": "utf8mb4_bin", "mariadb_collate": "utf8mb4_bin"}
 
 
 def upgrade():
@@ -19,6 +15,7 @@ def upgrade():
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("name", sa.String(50), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_queue"),
+        sqlite_autoincrement=True,
         **options,
     )
 
