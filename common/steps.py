@@ -26,13 +26,15 @@ FEATURES = {
     "migrations": "4",
     "admin": "4",
     "delete-account": "4",
-    "exports": "5",
-    "api": "5",
-    "forgot": "5",
+    "exports": "5.start",
+    "api": "5.create",
+    "cancel": "5.cancel",
+    "remove-export": "5.remove",
+    "forgot": "5.forgot",
     "wechat": "6",
 }
 # The -A argument of the Celery worker, from which part on.
-WORKERS = {"5": "app.celery_app", "6": "celery_worker"}
+WORKERS = {"5.celery": "app.celery_app", "6": "celery_worker"}
 
 
 class State:
