@@ -135,7 +135,7 @@ def test_the_database_decides_who_is_within_the_limit(lab, few):
 
 
 @on("sqlite")
-@pytest.mark.since("5.queue")
+@pytest.mark.since("5.worker")
 def test_the_tasks_of_another_database_are_left_alone(lab, few, step, source):
     """Two apps on one Redis never take each other's tasks."""
     other = Lab(step, source)
