@@ -24,17 +24,19 @@ FEATURES = {
     "change-password": "3.change-password",
     "seed": "3.seed",
     "pagination": "3.pages",
+    "logout-everywhere": "3.logout-everywhere",
     "migrations": "4.first",
     "admin": "4.admin-users",
     "delete-account": "4.delete-account",
-    "logout-everywhere": "3.logout-everywhere",
-    "exports": "5",
-    "api": "5",
-    "forgot": "5",
+    "exports": "5.start",
+    "api": "5.create",
+    "forgot": "5.forgot",
+    "cancel": "5.cancel",
+    "remove-export": "5.remove",
     "wechat": "6",
 }
 # The -A argument of the Celery worker, from which part on.
-WORKERS = {"5": "app.celery_app", "6": "celery_worker"}
+WORKERS = {"5.celery": "app.celery_app", "6": "celery_worker"}
 
 
 class State:
@@ -231,7 +233,9 @@ STEPS = (
             "app/worker.py",
             "config.py",
             "migrations/versions/0005_exports.py",
-            "migrations/versions/0006_email.py",
+            "migrations/versions/0006_archives.py",
+            "migrations/versions/0007_queue.py",
+            "migrations/versions/0008_email.py",
             "requirements.txt",
         ),
     ),
@@ -262,7 +266,7 @@ STEPS = (
             "celery_worker.py",
             "config.py",
             "gunicorn.conf.py",
-            "migrations/versions/0007_user_wechat_openid.py",
+            "migrations/versions/0009_user_wechat_openid.py",
             "requirements.txt",
         ),
     ),

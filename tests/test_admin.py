@@ -462,7 +462,7 @@ def test_a_page_asks_before_a_user_is_deleted(boss, join, server, step):
     ada = join()
     for _ in range(2):
         ada.write()
-    if step.worker:
+    if step.has("api"):
         assert ada.api("POST", "/api/exports").status == 202
     number = row_of(server, ada.username)["id"]
     path = f"/admin/user/delete/?id={number}"
@@ -471,7 +471,7 @@ def test_a_page_asks_before_a_user_is_deleted(boss, join, server, step):
     page = boss.get(path)
     assert page.status == 200, f"{page}; a GET asks"
     text = page.soup.main.get_text(" ")
-    for words in (ada.username, "2 posts", *(["1 export"] if step.worker else [])):
+    for words in (ada.username, "2 posts", *(["1 export"] if step.has("api") else [])):
         assert words in text, f"{page} does not name “{words}”: {text}"
     assert page.soup.select("main a[href^='/admin/user/']"), f"{page} has no way back"
     assert ada.is_logged_in(), "a GET has deleted an account"
@@ -520,14 +520,14 @@ def test_deleting_a_user_deletes_their_posts_and_exports(boss, join, server, ste
     ada, ben = join(), join()
     ada.write()
     kept = ben.write()
-    if step.worker:
+    if step.has("api"):
         assert ada.api("POST", "/api/exports").status == 202
     number = row_of(server, ada.username)["id"]
     page = boss.submit(f"/admin/user/delete/?id={number}")
     assert page.path.startswith("/admin/user/"), f"{page}; after deleting, back to the list"
     assert row_of(server, ada.username) is None
     assert server.project.rows("SELECT id FROM post WHERE author_id = :value", value=number) == []
-    if step.worker:
+    if step.has("api"):
         assert not server.project.rows("SELECT id FROM export WHERE owner_id = :id", id=number)
     assert not ada.is_logged_in(), "who is deleted is still logged in"
     assert boss.get(f"/posts/{kept}").status == 200, "posts of somebody else are gone"

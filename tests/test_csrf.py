@@ -19,14 +19,14 @@ UNSAFE = (
     ("edit", "POST", "/posts/{post}/edit"),
     ("delete", "POST", "/posts/{post}/delete"),
     ("api", "POST", "/api/exports"),
-    ("api", "DELETE", "/api/exports/00000000-0000-4000-8000-000000000000"),
+    ("cancel", "DELETE", "/api/exports/00000000-0000-4000-8000-000000000000"),
     ("change-password", "POST", "/auth/account"),
     ("logout-everywhere", "POST", "/auth/logout-everywhere"),
     ("delete-account", "POST", "/auth/delete"),
     ("forgot", "POST", "/auth/forgot"),
     ("exports", "POST", "/exports/"),
-    ("exports", "POST", "/exports/00000000-0000-4000-8000-000000000000/cancel"),
-    ("exports", "POST", "/exports/00000000-0000-4000-8000-000000000000/remove"),
+    ("cancel", "POST", "/exports/00000000-0000-4000-8000-000000000000/cancel"),
+    ("remove-export", "POST", "/exports/00000000-0000-4000-8000-000000000000/remove"),
     ("accounts", "POST", "/auth/logout"),
 )
 FIELDS = {"title": "Changed", "body": "Changed", "username": "mallory", "password": "m" * 12}

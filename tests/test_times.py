@@ -99,7 +99,7 @@ def test_a_script_shows_times_in_the_zone_of_the_reader(request, step, server, c
         tab.open_nothing()
 
 
-@pytest.mark.since(5)
+@pytest.mark.since("5.pages")
 @pytest.mark.one_step
 def test_times_in_an_archive_name_their_zone(worker, join):
     """The pages in an archive need no script for it: their times name the zone."""
