@@ -29,10 +29,10 @@ FEATURES = {
     "exports": "5",
     "api": "5",
     "forgot": "5",
-    "wechat": "6",
+    "wechat": "6.wechat",
 }
 # The -A argument of the Celery worker, from which part on.
-WORKERS = {"5": "app.celery_app", "6": "celery_worker"}
+WORKERS = {"5": "app.celery_app", "6.worker": "celery_worker"}
 
 
 class State:
