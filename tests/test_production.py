@@ -420,7 +420,7 @@ def test_no_content_type_gets_around_the_limit(guest, member, kind):
     assert not guest.is_logged_in(), f"after {statuses}, {page}: the right guess logs in"
 
 
-@pytest.mark.since("6.attempts")
+@pytest.mark.since("6.guess")
 @pytest.mark.parametrize("path", ["/auth/account", "/auth/delete"])
 def test_a_session_cannot_guess_its_password(production, path):
     """A client that guesses the password of its account has to wait, whatever else it sends."""
@@ -482,17 +482,18 @@ def test_attempts_at_the_same_moment_are_counted(production, member):
     assert taken <= limit, f"{taken} of {MANY} at once were checked; {limit} are allowed"
 
 
-@pytest.mark.since("6.cost")
+@pytest.mark.since("6.attempts")
 def test_a_right_password_is_refunded(production, member):
-    """Successful logins are not limited."""
+    """Successful logins are not limited, as wrong passwords are."""
     address = f"2001:db8:2:{uuid4().hex[:4]}::1"
     for number in range(12):
         visitor = Visitor(production, address)
         page = visitor.try_to_log_in(member.username, member.password)
         assert visitor.is_logged_in(), f"login {number + 1} with the right password: {page}"
+    Visitor(production, address).until_refused(member.username)
 
 
-@pytest.mark.since("6.cost")
+@pytest.mark.since("6.guess")
 def test_an_unknown_name_takes_as_long_as_a_wrong_password(production, member):
     """An unknown name takes as long to refuse as a wrong password."""
 
