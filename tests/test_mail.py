@@ -477,7 +477,7 @@ def test_a_mail_server_that_hangs_holds_a_worker_for_seconds(idle_server):
     idle_server.forget_logs()
 
 
-@pytest.mark.since(6)
+@pytest.mark.since("6.proxy")
 @pytest.mark.not_on_mysql("settings")
 def test_a_changed_host_header_gets_into_no_link(own_server, tmp_path):
     """In production, a mail links to the site's own host, whatever host the client names."""
