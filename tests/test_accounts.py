@@ -217,7 +217,7 @@ ODD = (
 )
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.flask-login")
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_a_session_of_any_odd_form_is_anonymous(server, account):
@@ -239,7 +239,7 @@ def test_a_session_of_any_odd_form_is_anonymous(server, account):
             assert page.path.startswith("/auth/login") != is_known, f"{page} for {value!r}"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.session-id")
 @pytest.mark.ours
 def test_a_session_of_another_database_is_anonymous(server, own_server):
     """A session of the same user in another database is anonymous."""
@@ -273,14 +273,53 @@ def test_a_restart_loses_what_is_kept_in_memory(own_server):
     assert not person.is_logged_in(), "a dict in memory should not outlive the process"
 
 
-@pytest.mark.since(3)
-def test_a_restart_keeps_accounts_posts_and_sessions(server, person):
-    """A restart keeps accounts, posts and sessions."""
+@pytest.mark.since("3.account-row")
+def test_a_restart_keeps_accounts_and_sessions(server, person):
+    """A restart keeps accounts and sessions."""
+    server.restart()
+    assert person.is_logged_in(), "the session was lost: is SECRET_KEY a new one at each start?"
+    person.come_back()
+
+
+@pytest.mark.since("3.post-row")
+def test_a_restart_keeps_posts(server, person):
+    """A restart keeps posts."""
     number = person.write("Not forgotten")
     server.restart()
     assert person.get(f"/posts/{number}").heading == "Not forgotten"
-    assert person.is_logged_in(), "the session was lost: is SECRET_KEY a new one at each start?"
-    person.come_back()
+
+
+@pytest.mark.since("3.login-form")
+def test_a_login_needs_a_page_of_ours(server, account):
+    """A form on another site, which has no token of ours, cannot log anybody in."""
+    with Browser(server) as browser:
+        data = {"username": account.username, "password": account.password}
+        page = browser.post("/auth/login", data)
+        assert not browser.is_logged_in(), f"{page}; a form of any site can log somebody in"
+
+
+@pytest.mark.since("3.register-form")
+def test_a_missing_field_has_a_message(visitor):
+    """A registration that lacks a field gets the page again with a message, no bare error."""
+    token = visitor.get("/auth/register").soup.find("input", {"name": "csrf_token"}) or {}
+    fields = {"username": new_name(), "csrf_token": token.get("value", "")}
+    page = visitor.post("/auth/register", fields)
+    assert page.forms_to("/auth/register"), f"{page}, and its form is not there again"
+    assert page.messages, f"{page}, but no message says what is missing"
+
+
+@pytest.mark.since("3.register-fields")
+def test_a_message_is_beside_its_field(visitor, account):
+    """Each field of a refused form has its own message beside it, tied to it."""
+    refused = visitor.register("", "short")
+    taken = visitor.register(account.username, "correct horse")
+    for page, names in ((refused, ("username", "password")), (taken, ("username",))):
+        for name in names:
+            field = page.soup.find("input", {"name": name})
+            tied = str(field.get("aria-describedby")).split()
+            texts = [tag.get_text(strip=True) for tag in page.soup(id=tied)]
+            assert all(texts) and texts, f"{page} has no message beside “{name}”"
+            assert "messages" not in tied, f"{page} has one place for the messages of all fields"
 
 
 def cookies_with_expiry(browser: Browser) -> list[str]:
@@ -292,7 +331,7 @@ def close_browser(browser: Browser) -> None:
     browser.http.cookies.clear_session_cookies()
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_remember_me_outlives_the_browser(account):
     """“Remember me” keeps the user logged in after the browser is closed, until they log out."""
     browser = account.come_back(remember=True)
@@ -303,16 +342,20 @@ def test_remember_me_outlives_the_browser(account):
     assert not browser.is_logged_in(), "logging out left the remember cookie valid"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_without_remember_me_closing_the_browser_logs_out(account):
-    """Without “remember me”, closing the browser logs out."""
+    """Without “remember me”, which nobody ticks for them, closing the browser logs people out."""
     browser = account.come_back()
+    with Browser(account.server) as visitor:
+        box = visitor.get("/auth/login").soup.find("input", {"name": "remember"})
+    assert box, "the login form has no field “remember”"
+    assert not box.has_attr("checked"), "“remember” is ticked from the start"
     assert not cookies_with_expiry(browser), "a cookie was kept that nobody asked for"
     close_browser(browser)
     assert not browser.is_logged_in()
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_the_remember_cookie_is_httponly(visitor, account):
     """The “remember me” cookie is HttpOnly."""
     page = visitor.submit(
@@ -329,7 +372,7 @@ def test_the_remember_cookie_is_httponly(visitor, account):
 
 
 @pytest.mark.ours
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_the_session_of_a_deleted_account_is_anonymous(server, join):
     """The session of a deleted account is anonymous."""
     person = join()
@@ -345,3 +388,48 @@ def test_the_session_of_a_deleted_account_is_anonymous(server, join):
         assert page.path.startswith("/auth/login"), f"{page}; a visitor is sent to the login"
     assert person.login(person.username, person.password).messages
     assert not person.is_logged_in()
+
+
+# Deleting one's account
+
+
+@pytest.mark.since("4.delete-account")
+def test_deleting_my_account_deletes_all_that_is_mine(join, visitor):
+    """Deleting my account logs out, deletes my posts, and leaves those of others."""
+    ada, ben = join(), join()
+    mine, theirs = ada.write(), ben.write()
+    assert "/auth/delete" in ada.get("/auth/account").links(), "no link leads to /auth/delete"
+    page = ada.submit("/auth/delete", password=ada.password)
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert not ada.is_logged_in(), f"{page}; a deleted account is still logged in"
+    assert visitor.get(f"/posts/{mine}").status == 404, "the posts of a deleted account are left"
+    assert visitor.get(f"/posts/{theirs}").status == 200, "posts of somebody else are gone"
+    visitor.login(ada.username, ada.password)
+    assert not visitor.is_logged_in(), "a deleted account can still log in"
+
+
+@pytest.mark.since("4.delete-account")
+def test_only_the_password_deletes_my_account(join):
+    """A wrong password deletes nothing, and a message says so."""
+    ada = join()
+    post = ada.write()
+    for password in ("", "not the password"):
+        page = ada.submit("/auth/delete", password=password)
+        assert page.messages, f"{page}, but no message says why nothing is deleted"
+        assert ada.is_logged_in(), f"the password “{password}” deleted the account"
+    assert ada.get(f"/posts/{post}").status == 200
+
+
+@pytest.mark.ours
+@pytest.mark.since("4.delete-account")
+@pytest.mark.about("app/auth.py", "app/admin.py")
+def test_the_last_admin_cannot_delete_the_account(own_server):
+    """The last admin cannot delete the account; one of two can."""
+    ada, ben = (Person(own_server).join() for _ in range(2))
+    own_server.project.flask("make-admin", ada.username)
+    page = ada.submit("/auth/delete", password=ada.password)
+    assert any("last admin" in message for message in page.messages), f"{page} does not say why"
+    assert ada.get("/admin/").status == 200, "the last admin is gone"
+    own_server.project.flask("make-admin", ben.username)
+    ada.submit("/auth/delete", password=ada.password)
+    assert not ada.is_logged_in(), "one of two admins may go"

@@ -261,7 +261,7 @@ def test_a_body_of_another_kind_is_no_server_error(person, step, kind, body):
         send(person, path, kind, body, "Content-Length", str(len(body)))
 
 
-@pytest.mark.since(4)
+@pytest.mark.since("4.new-user")
 @pytest.mark.ours
 @pytest.mark.about("app/admin.py")
 def test_files_instead_of_texts_in_the_admin_form_are_no_server_error(admin):
@@ -300,7 +300,7 @@ def test_a_text_of_2_megabytes_is_refused(person, visitor):
     assert visitor.get("/posts/").post_ids() == before, "a text of 2 MB was taken"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.names")
 @of_forms
 @pytest.mark.parametrize(
     ("first", "second"), hostile.SAME_NAMES.values(), ids=hostile.SAME_NAMES.keys()

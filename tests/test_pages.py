@@ -377,7 +377,7 @@ def test_a_404_is_a_page_of_the_site(visitor, path):
     )
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.no-database")
 @pytest.mark.ours
 @pytest.mark.about("app/errors.py", "app/templates/error.html")
 def test_an_error_page_needs_no_database(own_server):
@@ -423,7 +423,7 @@ def test_an_error_page_leads_on(visitor, path):
         assert visitor.get(path).status == 200, f"{page} leads to {path}"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.pages")
 def test_an_unknown_page_of_the_list_leads_to_the_first_one(visitor):
     """An unknown page of the list links to the first page."""
     tried = [visitor.get(f"/posts/?{query}") for query in ("page=99999", "before=0")]
@@ -433,7 +433,7 @@ def test_an_unknown_page_of_the_list_leads_to_the_first_one(visitor):
     assert "/posts/" in paths, f"{page} does not lead to the first page of the list"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.csrf")
 def test_a_form_without_its_token_leads_back_to_the_form(visitor, person):
     """The page that refuses a form without its token links to the form."""
     for browser, path in ((person, "/posts/new"), (visitor, "/auth/login?next=/posts/new")):
@@ -442,7 +442,7 @@ def test_a_form_without_its_token_leads_back_to_the_form(visitor, person):
         assert path in links_in(page), f"{page} does not lead back to the form"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.csrf")
 def test_a_refused_button_leads_to_no_dead_end(person):
     """Where an address takes only a POST, the error page does not link to it."""
     page = person.post("/auth/logout")
@@ -452,6 +452,11 @@ def test_a_refused_button_leads_to_no_dead_end(person):
         assert person.get(link).status == 200, f"{page} leads to {link}"
 
 
+# A form with a field that has no name, which no browser sends.
+UNNAMED = {
+    "data": b"--x\r\nContent-Disposition: form-data\r\n\r\ntext\r\n--x--\r\n",
+    "headers": {"Content-Type": "multipart/form-data; boundary=x"},
+}
 # What has to be there, if anything; then by whom a request is sent that is refused, and with which
 # status.
 REFUSED = (
@@ -459,7 +464,8 @@ REFUSED = (
     ("", "visitor", "GET", "/posts/999999999", {}, 404),
     ("", "visitor", "POST", "/about", {"data": {"a": "b"}}, 405),
     ("accounts", "visitor", "GET", "/auth/logout", {}, 405),
-    ("accounts", "visitor", "POST", "/auth/login", {"data": {}}, 400),
+    ("accounts", "visitor", "POST", "/auth/login", UNNAMED, 400),
+    ("csrf", "visitor", "POST", "/auth/login", {"data": {}}, 400),
     ("size", "visitor", "POST", "/auth/login", {"data": {"username": "x" * 2_000_000}}, 413),
     ("", "visitor", "GET", "/ui/ui.css", {"headers": {"Range": "bytes=9999999-"}}, 416),
     ("edit", "person", "GET", "/posts/{others}/edit", {}, 403),

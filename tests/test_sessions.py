@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from tests.support.browser import Browser
+from tests.support.browser import Person
 
-pytestmark = pytest.mark.since(3)
+pytestmark = pytest.mark.since("3.change-password")
 
 NEW_PASSWORD = "another long password"
 
@@ -30,30 +31,45 @@ def test_a_new_password_logs_in_and_the_old_one_does_not(server, join):
         assert other.is_logged_in(), "the new password does not log in"
 
 
-@pytest.mark.parametrize("how", ["a new password", "log out everywhere"])
-def test_all_other_sessions_end(server, join, how):
-    """A new password and "Log out everywhere" end every session, remembered ones too."""
-    ada = join()
+def sessions_of(server, person: Person) -> dict[str, Browser]:
+    """Return three more browsers in which somebody is logged in."""
     copied, remembered, forgetful = (Browser(server) for _ in range(3))
-    copied.http.cookies.update(ada.http.cookies)
-    ada.come_back(remembered, remember="y")
-    ada.come_back(forgetful, remember="y")
+    copied.http.cookies.update(person.http.cookies)
+    person.come_back(remembered, remember="y")
+    person.come_back(forgetful, remember="y")
     forgetful.http.cookies.clear_session_cookies()
-    if how == "a new password":
-        change_password(ada, ada.password, NEW_PASSWORD)
-    else:
-        page = ada.submit("/auth/account", to="/auth/logout-everywhere")
-        assert page.messages, f"{page}, but no message says that it worked"
-        assert not ada.is_logged_in()
-    for name, browser in (
-        ("a copied session", copied),
-        ("a remembered session", remembered),
-        ("a remember cookie alone", forgetful),
-    ):
+    return {
+        "a copied session": copied,
+        "a remembered session": remembered,
+        "a remember cookie alone": forgetful,
+    }
+
+
+def assert_all_ended(sessions: dict[str, Browser], how: str) -> None:
+    for name, browser in sessions.items():
         assert not browser.is_logged_in(), f"{how} left {name} valid"
         page = browser.get("/posts/new")
         assert page.path.startswith("/auth/login"), f"{page} for {name}"
         browser.close()
+
+
+def test_a_new_password_ends_all_other_sessions(server, join):
+    """A new password ends every other session, remembered ones too."""
+    ada = join()
+    sessions = sessions_of(server, ada)
+    change_password(ada, ada.password, NEW_PASSWORD)
+    assert_all_ended(sessions, "a new password")
+
+
+@pytest.mark.since("3.logout-everywhere")
+def test_log_out_everywhere_ends_all_sessions(server, join):
+    """“Log out everywhere” ends every session, remembered ones and the present one too."""
+    ada = join()
+    sessions = sessions_of(server, ada)
+    page = ada.submit("/auth/account", to="/auth/logout-everywhere")
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert not ada.is_logged_in()
+    assert_all_ended(sessions, "“Log out everywhere”")
 
 
 def test_a_remembered_browser_stays_so_after_a_new_password(join):
@@ -78,14 +94,24 @@ def test_a_password_is_not_changed_by_mistake(server, join, old, new):
         ada.come_back(other)
 
 
-@pytest.mark.parametrize("path", ["/auth/account", "/auth/logout-everywhere"])
-def test_the_account_is_for_its_owner(visitor, path):
+def test_the_account_is_for_its_owner(visitor):
     """Anonymous clients are sent to the login, and change nothing."""
+    assert_for_its_owner(visitor, "/auth/account")
+
+
+@pytest.mark.since("3.logout-everywhere")
+def test_log_out_everywhere_is_for_its_owner(visitor):
+    """Anonymous clients who log out everywhere are sent to the login."""
+    assert_for_its_owner(visitor, "/auth/logout-everywhere")
+
+
+def assert_for_its_owner(visitor: Browser, path: str) -> None:
     token = visitor.get("/auth/login").csrf_token
     page = visitor.post(path, {"csrf_token": token, "password": "a", "new_password": NEW_PASSWORD})
     assert page.path.startswith("/auth/login"), f"{page}"
 
 
+@pytest.mark.since("3.logout-everywhere")
 def test_log_out_everywhere_takes_a_post(person):
     """A link or an image on another site cannot log anybody out."""
     page = person.get("/auth/logout-everywhere", follow=False)

@@ -54,7 +54,7 @@ def test_the_longest_post_of_four_byte_characters(person, visitor):
     assert LONG in page.words, f"{page}; 10,000 characters went in, and others came out"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.edit")
 def test_editing_keeps_four_byte_characters(person):
     """Editing keeps emoji and rare Chinese characters."""
     number = person.write("Short", "text")
@@ -64,7 +64,7 @@ def test_editing_keeps_four_byte_characters(person):
     assert form.soup.find("textarea").get_text().strip() == LONG, f"{form} has another text"
 
 
-@pytest.mark.since(5)
+@pytest.mark.since("5.neighbours")
 @pytest.mark.usefixtures("worker")
 def test_an_archive_in_chinese_and_emoji(server):
     """An archive keeps Chinese characters and emoji."""
