@@ -24,6 +24,7 @@ from .steps import STEPS
 from .steps import State
 from .steps import Step
 from .trouble_cli import break_command
+from .trouble_cli import doctor_command
 
 DEFAULT_PORT = 5000  # as in flask run
 PYTEST = (sys.executable, "-m", "pytest", "-p", "common.interrupts")
@@ -120,6 +121,7 @@ def diff_command(words: tuple[str, ...], stat: bool, ignore_space: bool, whole: 
 cli.add_command(parts_command)
 cli.add_command(start_command)
 cli.add_command(break_command)
+cli.add_command(doctor_command)
 
 
 @cli.command("test", context_settings={"ignore_unknown_options": True, "help_option_names": []})

@@ -1,4 +1,4 @@
-"""The commands of learn.py about what goes wrong: break, which makes a mistake to find."""
+"""The commands of learn.py about what goes wrong: doctor and break."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ from .steps import STEPS
 
 URL = "http://127.0.0.1:5000"
 WHERE = {"terminal": "the terminal says", "page": "the page says", "check": "the check says"}
+
+
+@click.command("doctor")
+@click.option("--fix", is_flag=True, help="Mend what is safe; no data is deleted.")
+def doctor_command(fix: bool) -> None:
+    """Look at all that the steps need, and name the command that mends what is wrong."""
+    from .doctor import doctor
+
+    sys.exit(doctor(fix))
 
 
 @click.command("break")
