@@ -60,6 +60,8 @@ def show_table() -> None:
         ("run 1", "start a step, then open it in the browser"),
         ("diff 1 2", "read what step 2 changes: the lesson"),
         ("check 2 --app DIR", "check your own app against what step 2 promises"),
+        ("break", "find and mend a real mistake"),
+        ("doctor", "what is missing or in the way, and the command that mends it"),
         ("test", "the whole suite, on all six steps"),
         ("--help", "all commands; NOTES.md is the course"),
     ):

@@ -5,6 +5,7 @@ All is done in a copy of the repo with a .venv of its own, which borrows the pac
 
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -130,13 +131,13 @@ class Repo:
         assert len(lines) <= 24, f"one screen, not:\n{done.stdout}"
         for line in lines:
             # A command is never cut: one copies it.
-            assert len(line) <= 80 or "→" in line or "Mended" in line, line
+            assert len(line) <= 80 or re.match(r" +→|(?:Not m|M)ended, ", line), line
         return Seen(done.returncode, done.stdout, time.monotonic() - began)
 
     def flask(self, number: int, *words: str) -> None:
         command = [str(self.python), "-m", "flask", *words]
-        env = self.env(PYTHONPATH=str(self.root))
-        subprocess.run(command, cwd=self.folder(number), env=env, check=True, capture_output=True)
+        folder, env = self.folder(number), self.env()
+        subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +151,10 @@ def repo() -> Iterator[Repo]:
     repo.packages.mkdir(parents=True)
     real = Path(sys.prefix, "lib", *repo.packages.relative_to(repo.root / ".venv" / "lib").parts)
     for path in real.iterdir():
-        # All but our own: it would lead from the copy to this repo.
-        if "study_log" not in path.name:
-            (repo.packages / path.name).symlink_to(path)
+        (repo.packages / path.name).symlink_to(path)
+    for path in repo.packages.glob("*study_log*.pth"):  # it leads to this repo
+        path.unlink()
+        path.write_text(str(repo.root))
     port = stack.free_port()
     (repo.base / "redis").mkdir()
     command = stack.redis_command(port, repo.base / "redis")
@@ -182,7 +184,7 @@ def test_all_is_well(repo):
     assert re.match(r"✓ \.venv \d\d packages, each with the version", seen.row(".venv"))
     assert re.match(r"✓ git \d", seen.row("git"))
     assert seen.row(f"port {repo.port}") == f"✓ port {repo.port} free"
-    assert re.search(r"answers at 127.0.0.1:\d+, of this machine \(process", seen.row("Redis"))
+    assert re.search(r"valkey \S+ at 127.0.0.1:\d+, of this machine \(process", seen.row("Redis"))
     assert seen.row("worker") == "○ worker none runs; exports wait for one → python3 learn.py run 5"
     for number in (3, 4, 5, 6):
         assert "no database yet" in seen.row(f"step {number}")
@@ -192,9 +194,12 @@ def test_all_is_well(repo):
     assert "\033" not in seen.out, "colour is for terminals only"
 
 
-def test_it_takes_less_than_three_seconds(repo):
-    """The whole of it is there within three seconds."""
-    assert min(repo.learn().seconds for _ in range(2)) < 3
+def test_it_is_quick(repo):
+    """It works for a second at most: on a machine with nothing else to do, it is there in two."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    repo.learn()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
 
 
 # -- Redis, the port, variables --------------------------------------------------------------------
@@ -207,8 +212,8 @@ def test_a_redis_that_hangs_does_not_hang_the_doctor(repo, silent):
     assert seen.row("Redis") == (
         f"✗ Redis hangs: 127.0.0.1:{silent} is open, and nothing is answered → unset REDIS_URL"
     )
-    assert seen.seconds < 6
-    assert seen.out.splitlines()[-1] == "1 to mend, each by the command behind →."
+    assert seen.seconds < 10
+    assert seen.out.splitlines()[-1] == "1 to mend by what follows →."
 
 
 def test_no_redis_where_redis_url_says(repo):
@@ -220,7 +225,7 @@ def test_no_redis_where_redis_url_says(repo):
 
 
 def test_no_redis_is_no_fault_where_nobody_asked_for_one(monkeypatch):
-    """Without REDIS_URL, `learn.py run` starts a Redis; the row names the one for other commands."""
+    """Without REDIS_URL, `learn.py run` starts a Redis; `learn.py redis` is for others."""
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setattr(stack, "DEFAULT_REDIS_URL", f"redis://127.0.0.1:{stack.free_port()}/0")
     monkeypatch.setattr(services, "ours", tuple)
@@ -241,6 +246,21 @@ def test_a_redis_with_a_password(repo, tmp_path):
         seen = repo.doctor(REDIS_URL=f"redis://:secret@127.0.0.1:{port}/0")
         assert seen.code == 0
         assert "secret" not in seen.out, "passwords are shown to nobody"
+    finally:
+        server.kill()
+
+
+def test_the_redis_of_learn_py(repo):
+    """A Redis that learn.py has started is told apart from others."""
+    port = stack.free_port()
+    command = [repo.python, "-P", "-m", "common.cli", "redis", "--port", port]
+    log = Log(repo.base / "learn redis.txt")
+    server = Process(list(map(str, command)), cwd=repo.base, env=repo.env(), log=log)
+    try:
+        url = f"redis://127.0.0.1:{port}/0"
+        wait_until(lambda: stack.redis_answers(url), "a Redis that answers")
+        seen = repo.doctor(REDIS_URL=url)
+        assert f"of learn.py redis (process {server.pid})" in seen.row("Redis")
     finally:
         server.kill()
 
@@ -286,7 +306,7 @@ def test_the_port_in_use_by_another_program(repo, silent):
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
 def test_variables_that_change_something(repo, variables, row):
-    """A variable that would change what one types has a row, with the command that takes it away."""
+    """A variable that would change what one types has a row, with what takes it away."""
     seen = repo.learn(**variables)
     assert seen.row("variables") == row
     assert seen.code == 1 or row[0] == OK
@@ -315,10 +335,11 @@ def test_a_package_of_another_version(repo, older_flask):
     assert seen.code == 1
     assert re.fullmatch(
         r"✗ \.venv flask is 2\.9\.9, its pin 3\.\S+ "
-        r"→ \.venv/bin/python -m pip install -r requirements\.txt",
+        r"→ \.venv/bin/python -m pip install -r requirements\.txt -e \.",
         seen.row(".venv"),
     )
-    assert "doctor --fix" in seen.out.splitlines()[-1]
+    last = "1 to mend by what follows →; python3 learn.py doctor --fix does what is safe."
+    assert seen.out.splitlines()[-1] == last
 
 
 def test_a_package_that_is_missing_stops_nothing(repo):
@@ -480,7 +501,7 @@ def test_a_database_elsewhere(repo, silent, tmp_path):
     assert "✗ database DATABASE_URL cannot be used" in seen.row("database")
     assert "→ unset DATABASE_URL" in seen.row("database")
     assert "secret" not in seen.out
-    path = make_database(Repo(tmp_path), 6, "0006") if False else tmp_path / "mine.db"
+    path = tmp_path / "mine.db"
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE alembic_version (version_num TEXT)")
         database.execute("INSERT INTO alembic_version VALUES ('0006')")
@@ -514,7 +535,7 @@ def test_the_worker_tells_which_tasks_it_knows(repo):
     repo.flask(5, "db", "upgrade")
     command = [str(repo.python), *stack.worker_command("app.celery_app").argv[1:]]
     command += ["--concurrency", "1"]
-    env = repo.env(PYTHONPATH=str(repo.root))
+    env = repo.env()
     log = Log(repo.base / "worker.txt")
     worker = Process(command, cwd=repo.folder(5), env=env, log=log)
     code = repo.folder(5) / "app" / "mail.py"
@@ -544,21 +565,25 @@ def test_the_worker_tells_which_tasks_it_knows(repo):
 @pytest.mark.usefixtures("no_databases")
 def test_what_a_killed_run_has_left_is_ended(repo):
     """What is left of a `learn.py run` that was killed is named, and `--fix` ends just that."""
-    env = repo.env(PYTHONPATH=str(repo.root))
-    port = stack.free_port()
+    env = repo.env()
+    port, other = stack.free_port(), stack.free_port()
     command = [str(repo.python), "-P", "-m", "common.cli", "run", "1", "--port", str(port)]
     run = Process(command, cwd=repo.base, env=env, log=Log(repo.base / "run.txt"))
     left: list[psutil.Process] = []
     # Typed by hand, in the same folder: it is the learner's, and stays.
     by_hand = Process(
-        [str(repo.python), "-m", "flask", "run", "--port", str(stack.free_port())],
+        [str(repo.python), "-m", "flask", "run", "--port", str(other)],
         cwd=repo.folder(1),
         env=env,
         log=Log(repo.base / "hand.txt"),
     )
     try:
         wait_until(lambda: "Ctrl-C" in run.output, "the page of step 1", seconds=60)
-        assert "left of" not in repo.doctor().row("processes"), "it is at work"
+        seen = Repo(repo.base, other, repo.redis_url).doctor()
+        assert "left of" not in seen.row("processes"), "it is at work"
+        assert seen.row(f"port {other}") == (
+            f"✓ port {other} in use by flask run of step 1 (process {by_hand.pid}), which is yours"
+        )
         children = psutil.Process(run.pid).children(recursive=True)
         reaper = next(c for c in children if "reaper.py" in " ".join(c.cmdline()))
         left = [child for child in children if child != reaper]

@@ -253,7 +253,7 @@ def test_help_names_every_command(copy):
     """`--help` names every command."""
     code, out, _ = copy.learn("--help")
     assert code == 0
-    for name in ("run", "diff", "test", "check", "redis"):
+    for name in ("run", "diff", "test", "check", "redis", "doctor", "break"):
         assert re.search(rf"^  {name} ", out, re.M), f"{name} is not in:\n{out}"
 
 

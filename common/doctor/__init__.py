@@ -21,7 +21,7 @@ from .rows import OK
 from .rows import WRONG
 from .rows import Row
 
-PATIENCE = 5  # seconds for what has no shorter limit of its own, such as a disk that hangs
+PATIENCE = 8  # seconds for what has no shorter limit of its own, such as a disk that hangs
 CHECKS: tuple[tuple[str, Callable[[], list[Row]]], ...] = (
     ("Python", machine.python),
     (".venv", machine.environment),
@@ -100,8 +100,8 @@ def show(rows: list[Row]) -> None:
     lines = [line for row in rows for line in _lines(row)]
     if wrong:
         able = any(row.fix for row in rows)
-        how = "python3 learn.py doctor --fix mends what is safe." if able else ""
-        lines.append(f"{wrong} to mend, each by the command behind →. {how}".rstrip())
+        how = "; python3 learn.py doctor --fix does what is safe" if able else ""
+        lines.append(f"{wrong} to mend by what follows →{how}.")
     else:
         lines.append("All is well.")
     plain = (

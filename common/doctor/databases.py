@@ -116,7 +116,7 @@ def _upgrade(step: Step, path: Path, revision: str) -> str:
         text=True,
     )
     if done.returncode:
-        raise RuntimeError(f"flask db upgrade failed:\n{done.stderr.strip()[-500:]}")
+        raise RuntimeError(f"flask db upgrade failed: {done.stderr.strip().splitlines()[-1]}")
     return f"upgraded; {step.folder}/instance/{kept.name} is the database as it was"
 
 
@@ -133,7 +133,7 @@ def _by_url(url: str) -> Row:
         shown = parts.render_as_string(hide_password=True)
         file = parts.database or ""
         if parts.get_backend_name() == "sqlite" and not Path(file).exists():
-            return Row(OK, "database", f"DATABASE_URL names {shown}, not there yet")
+            return Row(OK, "database", f"not there yet: {shown}")
         is_mysql = parts.get_backend_name() == "mysql"
         options = {"connect_timeout": 1, "read_timeout": 1} if is_mysql else {}
         engine = create_engine(parts, connect_args=options)

@@ -56,12 +56,13 @@ def environment() -> list[Row]:
             wrong.append(f"{name} is there twice: {', '.join(sorted(versions))}")
         elif name in pins and not versions <= pins[name]:
             wrong.append(f"{name} is {min(versions)}, its pin {' or '.join(sorted(pins[name]))}")
-    wrong += [f"{name} is missing" for name in sorted(needed - installed.keys())]
+    # Without study-log, which is this repo, no step finds common.ui.
+    wrong += [f"{name} is missing" for name in sorted({*needed, "study-log"} - installed.keys())]
     if not wrong:
         count = len(pins.keys() & installed.keys())
         return [Row(OK, ".venv", f"{count} packages, each with the version of requirements.txt")]
     more = f"; {len(wrong) - 1} more" if wrong[1:] else ""
-    pip = f"{bootstrap.PYTHON.relative_to(ROOT)} -m pip install -r requirements.txt"
+    pip = f"{bootstrap.PYTHON.relative_to(ROOT)} -m pip install -r requirements.txt -e ."
     return [Row(WRONG, ".venv", wrong[0] + more, pip, _set_up_again)]
 
 
@@ -122,7 +123,7 @@ def git() -> list[Row]:
     if program is None:
         return [Row(WRONG, "git", "is not installed; diff, break and parts need it", command)]
     try:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=2)
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return [Row(WRONG, "git", f"{program} does not answer", command)]
     if done.returncode:

@@ -21,7 +21,7 @@ from .rows import WRONG
 from .rows import Row
 
 PORT = 5000
-SOON = 0.7  # seconds for an answer
+SOON = 1  # seconds for an answer
 SERVERS = ("redis", "valkey", "mariadbd")
 
 
@@ -29,6 +29,7 @@ class Ours(NamedTuple):
     """A process that works in a folder of this repo."""
 
     process: Any  # of psutil, which knows no types
+    name: str  # of its program
     words: list[str]
     folder: str  # relative to the repo, such as step05_celery
 
@@ -40,7 +41,7 @@ class Ours(NamedTuple):
     @property
     def label(self) -> str:
         """What people call it: flask run of step 3 (process 4711)."""
-        what = Path(self.words[0]).name.split()[0]
+        what = self.name
         for program in ("flask", "celery", "gunicorn"):
             if _has(self.words, program):
                 what = {"flask": "flask run", "celery": "worker"}.get(program, program)
@@ -67,10 +68,10 @@ def ours() -> tuple[Ours, ...]:
         with suppress(psutil.Error, OSError, ValueError):
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            words = process.cmdline()
-            if words and (_has(words, "flask", "celery", "gunicorn") or _is_server(words)):
+            name, words = process.name(), process.cmdline()
+            if _has(words, "flask", "celery", "gunicorn") or _is_server(name):
                 folder = Path(process.cwd()).relative_to(ROOT).as_posix()
-                found.append(Ours(process, words, folder))
+                found.append(Ours(process, name, words, folder))
     return tuple(found)
 
 
@@ -84,8 +85,9 @@ def _has(words: list[str], *programs: str) -> bool:
     return any(Path(word).name.removesuffix(".exe") in programs for word in words[:6])
 
 
-def _is_server(words: list[str]) -> bool:
-    return any(name in Path(words[0].split()[0]).name for name in SERVERS)
+def _is_server(name: str) -> bool:
+    """Tell by its name: such a server writes over the words that it was started with."""
+    return any(server in name for server in SERVERS)
 
 
 # -- port 5000 -------------------------------------------------------------------------------------
@@ -155,7 +157,7 @@ def redis_server() -> list[Row]:
         return [_without_redis(where, is_set, unset)]
     program = info.get("server_name") or "redis"
     version = info.get("valkey_version") or info.get("redis_version")
-    return [Row(OK, "Redis", f"{program} {version} answers at {where}{_whose(info, parts)}")]
+    return [Row(OK, "Redis", f"{program} {version} at {where}{_whose(info, parts)}")]
 
 
 def _client(url: str) -> Any:
@@ -175,7 +177,7 @@ def _without_redis(where: str, is_set: bool, unset: str) -> Row:
         return Row(WRONG, "Redis", text, unset if is_set else another)
     if is_set:
         return Row(WRONG, "Redis", f"none answers at REDIS_URL, {where}", unset)
-    own = [process for process in ours() if _is_server(process.words)]
+    own = [process for process in ours() if _is_server(process.name)]
     own = [process for process in own if process.folder.endswith("instance/redis")]
     if own:
         return Row(OK, "Redis", f"none at {where}; the run of {own[0].place} has its own")
@@ -235,7 +237,7 @@ def _ask(process: Ours) -> list[Row]:
         with app.connection(connect_timeout=SOON, transport_options=options) as connection:
             connection.ensure_connection(max_retries=1, timeout=SOON)
             replies = app.control.broadcast(
-                "registered", reply=True, timeout=1, limit=1, connection=connection
+                "registered", reply=True, timeout=1.5, limit=1, connection=connection
             )
     except (OperationalError, OSError):
         text = f"the Redis of {process.label} does not answer"
@@ -298,7 +300,7 @@ def _is_left_over(process: Ours) -> bool:
     import psutil
 
     with suppress(psutil.Error):
-        if _is_server(process.words):
+        if _is_server(process.name):
             started = "/instance/redis" in process.folder or "/instance/mariadb" in process.folder
         else:
             started = stack.READY_FILE in process.process.environ()
