@@ -400,7 +400,7 @@ def test_fix_installs_what_the_pins_say(repo, older_flask, monkeypatch):
     (row,) = machine.environment()
     assert row.mark == "✗"
     assert row.fix
-    assert row.fix().startswith("set up again")
+    assert row.fix().startswith("set up as requirements.txt says")
     assert called == ["install"]
     assert bootstrap.is_set_up()
 
@@ -600,7 +600,7 @@ def test_what_a_killed_run_has_left_is_ended(repo):
         assert "Mended, processes: ended flask run of step 1" in seen.out
         assert seen.code == 0, seen.out
         assert not [process for process in left if process.is_running()]
-        assert by_hand.running
+        assert by_hand.running, "what was typed by hand is not ours to end"
     finally:
         by_hand.kill()
         run.kill()
@@ -638,8 +638,11 @@ def test_files_that_are_left_over(repo):
     seen = repo.doctor("--fix")
     assert seen.code == 0
     assert not old_copy.exists() and not half.exists()
-    assert new_copy.exists() and (notes / "notes.txt").exists() and key.exists()
-    assert "nothing here that can be mended" in repo.doctor("--fix").out
+    for path in (new_copy, notes / "notes.txt", key):
+        assert path.exists(), f"--fix has deleted {path.name}"
+    seen = repo.doctor("--fix", FLASK_APP="wrong")
+    assert "There is nothing here that can be mended without you." in seen.out
+    assert seen.code == 1
 
 
 # -- the form of it --------------------------------------------------------------------------------

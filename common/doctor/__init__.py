@@ -89,7 +89,7 @@ def mend(rows: list[Row]) -> bool:
             print(f"Mended, {row.name}: {row.fix()}", flush=True)
         except (bootstrap.SetupError, OSError, RuntimeError) as error:
             print(f"Not mended, {row.name}: {str(error).strip()}", flush=True)
-    if not able:
+    if not able and any(row.mark == WRONG for row in rows):
         print("There is nothing here that can be mended without you.")
     return bool(able)
 

@@ -110,7 +110,7 @@ def _set_up_again() -> str:
     if bootstrap.is_set_up():
         bootstrap.STAMP.unlink()  # as one made by hand, it gets what requirements.txt says
     bootstrap.set_up()
-    return "set up again; what learn.py keeps in .venv is still there"
+    return "set up as requirements.txt says; what you have run there is kept"
 
 
 # -- git, variables, files -------------------------------------------------------------------------
