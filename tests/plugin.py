@@ -33,7 +33,7 @@ ORDER = (
     *("repo", "notes", "examples", "mistakes", "break", "doctor", "learn"),
     *("pages", "accounts", "sessions", "redirects", "posts", "writing", "speed", "markdown"),
     *("names", "unicode", "bad_input", "csrf", "migrations", "database", "admin"),
-    *("exports", "api", "libraries", "factory", "settings", "wechat", "production"),
+    *("exports", "events", "api", "libraries", "factory", "settings", "wechat", "production"),
     *("browser", "accessibility", "suite"),
 )
 

@@ -55,7 +55,7 @@ def sent(server: Server, start: int) -> list[Sent]:
 
 
 @pytest.mark.ours
-@pytest.mark.since(3)
+@pytest.mark.since("3.one-query")
 def test_a_page_takes_three_statements_at_most(counted, request):
     """A page takes 3 SQL statements at most, whatever the number of rows."""
     start = counted.web_log.size
@@ -98,7 +98,7 @@ FROM numbers
 
 
 @pytest.mark.ours
-@pytest.mark.since(6)
+@pytest.mark.since("6.million")
 @pytest.mark.not_on_mysql("it counts the steps of SQLite's machine")
 def test_a_list_of_many_posts_costs_what_a_short_one_costs(own_server):
     """The list costs the same with 45 posts and with 100,045, on the first and the last page."""
