@@ -425,6 +425,10 @@ def test_a_new_venv_keeps_what_the_learner_has_in_it(tmp_path, monkeypatch):
 # -- databases -------------------------------------------------------------------------------------
 
 
+def newest(number: int) -> str:
+    return list(databases.revisions(STEPS[number - 1]))[-1]
+
+
 def make_database(repo: Repo, number: int, revision: str | None) -> Path:
     """Make a small database at a revision; ``None`` is one without the table for it."""
     path = repo.folder(number) / "instance" / "study_log.db"
@@ -451,17 +455,17 @@ def test_each_database_is_compared_with_its_migrations(repo):
     """A database behind, ahead of, or without revisions is told apart, and is not changed."""
     paths = [
         make_database(repo, 3, None),
-        make_database(repo, 4, "0004"),
-        make_database(repo, 5, "0004"),
+        make_database(repo, 4, newest(4)),
+        make_database(repo, 5, "0002"),
         make_database(repo, 6, None),
     ]
     before = [path.read_bytes() for path in paths]
     seen = repo.doctor()
     assert seen.code == 1
     assert seen.row("step 3") == "✓ step 3 a database with 1 tables"
-    assert seen.row("step 4") == "✓ step 4 its database is at the newest revision, 0004"
+    assert seen.row("step 4") == f"✓ step 4 its database is at the newest revision, {newest(4)}"
     assert seen.row("step 5") == (
-        "✗ step 5 its database is at 0004, the newest is 0006 "
+        f"✗ step 5 its database is at 0002, the newest is {newest(5)} "
         "→ cd step05_celery && flask db upgrade"
     )
     assert seen.row("step 6") == (
@@ -469,11 +473,11 @@ def test_each_database_is_compared_with_its_migrations(repo):
         "→ cd step06_factory && flask db stamp 0001 && flask db upgrade"
     )
     assert [path.read_bytes() for path in paths] == before
-    make_database(repo, 4, "0009")
+    make_database(repo, 4, "0999")
     paths[2].write_text("no database at all, but a text of some length" * 99)
     paths[3].unlink()
     seen = repo.doctor()
-    assert "at 0009, of which there is no file → git restore step04_migrate/migrations" in (
+    assert "at 0999, of which there is no file → git restore step04_migrate/migrations" in (
         seen.row("step 4")
     )
     assert seen.row("step 5").startswith("✗ step 5 study_log.db is no database → mv step05_celery/")
@@ -484,12 +488,12 @@ def test_fix_upgrades_a_database_and_keeps_the_old_one(repo):
     """`--fix` upgrades a database that is behind; how it was before is kept beside it."""
     repo.flask(4, "db", "upgrade", "0003")
     path = repo.folder(4) / "instance" / "study_log.db"
-    assert "at 0003, the newest is 0004" in repo.doctor().row("step 4")
+    assert f"at 0003, the newest is {newest(4)}" in repo.doctor().row("step 4")
     seen = repo.doctor("--fix")
     kept = path.with_name("study_log.db.at-0003")
     assert f"Mended, step 4: upgraded; step04_migrate/instance/{kept.name} is the" in seen.out
     assert seen.code == 0, seen.out
-    assert seen.row("step 4") == "✓ step 4 its database is at the newest revision, 0004"
+    assert seen.row("step 4") == f"✓ step 4 its database is at the newest revision, {newest(4)}"
     with closing(sqlite3.connect(kept)) as database:
         assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0003",)
 
@@ -504,10 +508,18 @@ def test_a_database_elsewhere(repo, silent, tmp_path):
     path = tmp_path / "mine.db"
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE alembic_version (version_num TEXT)")
-        database.execute("INSERT INTO alembic_version VALUES ('0006')")
+        database.execute("INSERT INTO alembic_version VALUES (?)", [newest(5)])
         database.commit()
     seen = repo.doctor(DATABASE_URL=f"sqlite:///{path}")
-    assert seen.row("database").startswith("✓ database sqlite:////")
+    assert seen.row("database").startswith(
+        f"✓ database at {newest(5)}, the newest of step 5: sqlite:////"
+    )
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '0002'")
+        database.commit()
+    seen = repo.doctor(DATABASE_URL=f"sqlite:///{path}")
+    assert seen.row("database").startswith("✗ database at 0002, which is the newest of no step")
+    assert "→ flask db upgrade" in seen.row("database")
     missing = tmp_path / "none.db"
     assert "not there yet" in repo.doctor(DATABASE_URL=f"sqlite:///{missing}").row("database")
     assert not missing.exists(), "to look is not to make one"

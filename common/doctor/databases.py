@@ -149,10 +149,10 @@ def _by_url(url: str) -> Row:
     fitting = [label for label, found in newest.items() if [revision] == found]
     at = f"at {revision}" if revision else "at no revision"
     if revision and not fitting:
-        text_ = f"{shown} is {at}, the newest of no step"
-        return Row(WRONG, "database", text_, "flask db upgrade")
+        why = f"{at}, which is the newest of no step: {shown}"
+        return Row(WRONG, "database", why, "flask db upgrade")
     of = f", the newest of {' and '.join(fitting)}" if fitting else ""
-    return Row(OK, "database", f"{shown} answers, {at}{of}")
+    return Row(OK, "database", f"{at}{of}: {shown}")
 
 
 def _unset() -> str:
