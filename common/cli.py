@@ -23,6 +23,8 @@ from .steps import ROOT
 from .steps import STEPS
 from .steps import State
 from .steps import Step
+from .trouble_cli import break_command
+from .trouble_cli import doctor_command
 
 DEFAULT_PORT = 5000  # as in flask run
 PYTEST = (sys.executable, "-m", "pytest", "-p", "common.interrupts")
@@ -58,6 +60,8 @@ def show_table() -> None:
         ("run 1", "start a step, then open it in the browser"),
         ("diff 1 2", "read what step 2 changes: the lesson"),
         ("check 2 --app DIR", "check your own app against what step 2 promises"),
+        ("break", "find and mend a real mistake"),
+        ("doctor", "what is missing or in the way, and the command that mends it"),
         ("test", "the whole suite, on all six steps"),
         ("--help", "all commands; NOTES.md is the course"),
     ):
@@ -118,6 +122,8 @@ def diff_command(words: tuple[str, ...], stat: bool, ignore_space: bool, whole: 
 
 cli.add_command(parts_command)
 cli.add_command(start_command)
+cli.add_command(break_command)
+cli.add_command(doctor_command)
 
 
 @cli.command("test", context_settings={"ignore_unknown_options": True, "help_option_names": []})
