@@ -287,6 +287,7 @@ def test_the_new_account_has_an_unknown_password(visit, browser):
     """An account made by WeChat has no password that can be guessed."""
     name = new_name("Nopass")
     log_in(browser, new_name(), name)
+    assert browser.is_logged_in()
     for password in ("", "None", name):
         other = visit()
         other.login(name, password)
@@ -361,7 +362,7 @@ def test_a_callback_of_another_browser_logs_nobody_in(visit):
         assert_refused(victim.get(link), victim)
 
 
-@pytest.mark.since("6.first-login")
+@pytest.mark.since("6.wechat")
 def test_a_callback_of_another_browser_links_nothing(visit, member):
     """Or the attacker could log in to the victim's account."""
     sender, account = visit(), new_name()
@@ -393,7 +394,7 @@ def test_an_old_cookie_does_not_make_a_code_valid_again(browser):
     assert_refused(browser.get(path), browser)
 
 
-@pytest.mark.since("6.first-login")
+@pytest.mark.since("6.wechat")
 @pytest.mark.ours
 def test_the_user_must_not_change_during_the_login(visit, member):
     """One user starts the login and leaves; another logs in with a password in that browser."""
@@ -464,7 +465,7 @@ def test_a_fault_of_wechat_is_a_message(wechat, browser, fault):
     assert wechat.web.running
 
 
-@pytest.mark.since("6.link")
+@pytest.mark.since("6.wechat")
 def test_a_fault_while_linking_changes_nothing(member):
     """An error of WeChat's servers while linking changes nothing."""
     page = log_in(member, new_name(), fault="code-500")
