@@ -31,6 +31,7 @@ FEATURES = {
     "cancel": "5.cancel",
     "remove-export": "5.remove",
     "forgot": "5.forgot",
+    "beat": "5.clock",
     "wechat": "6",
 }
 # The -A argument of the Celery worker, from which part on.
