@@ -720,5 +720,7 @@ def test_the_exports_page_has_its_script_in_a_file(author):
     page = author.get("/exports/")
     assert page.status == 200, f"{page}"
     scripts = [tag.get("src") for tag in page.soup("script")]
-    assert [s for s in scripts if s and s.startswith("/static/")], f"{page} has no script that keeps the bars moving"
+    assert [s for s in scripts if s and s.startswith("/static/")], (
+        f"{page} has no script that keeps the bars moving"
+    )
     assert all(scripts), f"{page} has an inline script; put it into static/"
