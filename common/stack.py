@@ -93,8 +93,11 @@ def commands(step: State, port: int) -> list[Command]:
 
     Redis and, where ``step.migrates``, `migrate_command` come before these.
     """
-    worker = [with_beat(worker_command(step.worker))] if step.worker else []
-    return [*worker, web_command(port)]
+    web = web_command(port)
+    if step.worker is None:
+        return [web]
+    worker = worker_command(step.worker)
+    return [with_beat(worker) if step.has("beat") else worker, web]
 
 
 # What another project, or a shell's start-up file, may have set: these would send Flask to another

@@ -33,6 +33,7 @@ FEATURES = {
     "forgot": "5.forgot",
     "cancel": "5.cancel",
     "remove-export": "5.remove",
+    "beat": "5.clock",
     "wechat": "6.wechat",
 }
 # The -A argument of the Celery worker, from which part on.
