@@ -14,8 +14,6 @@ from .arguments import COMMAND
 from .arguments import STATE
 from .bootstrap import interrupt
 from .lessons import Part
-from .lessons import all_parts
-from .lessons import position
 from .parts_cli import parts_command
 from .parts_cli import playground
 from .parts_cli import start_command
@@ -146,33 +144,26 @@ def test_command(quick: bool, deep: bool, mysql: bool, arguments: tuple[str, ...
     type=click.Path(path_type=Path),
     help="The folder where you type flask run in your own app; by default, our app is checked.",
 )
+@click.option("--watch", is_flag=True, help="Check again each time that you save a file.")
+@click.option("--all", "everything", is_flag=True, help="Ask for everything, and do not stop.")
 @click.option("--mysql", is_flag=True, help="Use a MariaDB that is started for the tests.")
-def check_command(step: State, app: Path | None, mysql: bool) -> None:
-    """Check that our app, or your own, keeps the promises of the step."""
-    from .bootstrap import run_in_foreground
+def check_command(
+    step: State, app: Path | None, watch: bool, everything: bool, mysql: bool
+) -> None:
+    """Say which promises of a step or part our app keeps, or your own, and what is next."""
+    from .check import Check
 
     if app is None:
         _require(step)
     else:
         app = app.expanduser().resolve()
         _require_flask_app(app)
-    os.chdir(ROOT)
-    argv = [*PYTEST, "-q", "-n0", "--tb=short", f"--step={step.code}"]
-    argv += ["--mysql"] * mysql
-    # With = instead of a space, or pytest would look for tests in the folder.
-    code = run_in_foreground([*argv, f"--app={app}"] if app else argv, hold=True)
-    whose = "Your app" if app else "Our app"
-    if code == 0:
-        click.secho(f"{whose} keeps all promises of {step.label}. {_after(step)}", fg="green")
-    elif code == 1:
-        again = f"{COMMAND} check {step.code}" + " --mysql" * mysql
-        again += f' --app "{app}"' if app else ""
-        click.secho(
-            f"{whose} does not keep all promises of {step.label} yet. Fix the first failure "
-            f"above, then run: {again}",
-            fg="yellow",
-        )
-    sys.exit(code)
+    check = Check(step, app, everything=everything, mysql=mysql)
+    if watch:
+        from .watch import watch_app
+
+        sys.exit(watch_app(check))
+    sys.exit(check.finish(check.run()))
 
 
 @cli.command("redis")
@@ -235,15 +226,6 @@ def _require(state: State) -> None:
         playground(state)
     elif not state.path.is_dir():
         raise click.ClickException(f"The folder {state.path} is missing; restore it from git.")
-
-
-def _after(state: State) -> str:
-    later = [part for part in all_parts() if position(part) > position(state)]
-    if not later:
-        return "That was the last step."
-    if isinstance(state, Part):
-        return f"Next: {COMMAND} diff {later[0].name}"
-    return f"Next: {COMMAND} diff {state.number} {state.number + 1}"
 
 
 def _require_flask_app(folder: Path) -> None:

@@ -5,6 +5,7 @@ import itertools
 import re
 import secrets
 from collections.abc import Iterator
+from typing import ClassVar
 from typing import Self
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
@@ -56,8 +57,14 @@ class A:  # a comment
 NO_FIELDS = {"hidden", "submit", "button", "reset", "image"}
 
 
+class NoAnswer(AssertionError):
+    """The app did not answer a request in time."""
+
+
 class Page:
     """One answer of the server, and what a person sees in it."""
+
+    latest: ClassVar["Page | None"] = None
 
     def __init__(self, response: requests.Response) -> None:
         self.response = response
@@ -65,6 +72,7 @@ class Page:
         self.headers = response.headers
         self.url = response.url
         self.text = response.content.decode("utf-8", "replace")
+        Page.latest = self
 
     def __repr__(self) -> str:
         request = self.response.request
@@ -147,6 +155,10 @@ class Page:
 class Browser:
     """A visitor's browser: it keeps cookies, follows redirects and fills in forms."""
 
+    seconds: ClassVar[float] = 30  # how long it waits for an answer
+    # What was sent last: method, path, and the fields of the form.
+    latest: ClassVar[tuple[str, str, list[tuple[str, object]]] | None] = None
+
     def __init__(self, server: Server) -> None:
         self.server = server
         self.http = requests.Session()
@@ -163,11 +175,20 @@ class Browser:
         self.close()
 
     def request(self, method: str, path: str, *, follow: bool = True, **options: object) -> Page:
-        options = {"timeout": 30, "allow_redirects": follow} | options
+        return self._send(method, self.server.url + path, allow_redirects=follow, **options)
+
+    def _send(self, method: str, url: str, **options: object) -> Page:
+        path = url.removeprefix(self.server.url)
+        data = options.get("data")
+        fields = list(data.items()) if isinstance(data, dict) else data
+        Browser.latest = (method.upper(), path, fields if isinstance(fields, list) else [])
         try:
-            return Page(self.http.request(method, self.server.url + path, **options))
+            return Page(self.http.request(method, url, **{"timeout": self.seconds} | options))
         except requests.TooManyRedirects as loop:
             raise AssertionError(f"{method} {path} redirects in a circle") from loop
+        except requests.Timeout as late:
+            seconds = options.get("timeout", self.seconds)
+            raise NoAnswer(f"{method} {path} got no answer in {seconds:g} seconds") from late
 
     def get(self, path: str, **options: object) -> Page:
         return self.request("GET", path, **options)
@@ -217,7 +238,7 @@ class Browser:
         assert button is None or button in names, f"{page}, but no button has the name “{button}”"
         form.choose_submit(button)
         request = mechanicalsoup.Browser.get_request_kwargs(form.form, page.url)
-        return Page(self.http.request(**request, allow_redirects=follow, timeout=30))
+        return self._send(**request, allow_redirects=follow)
 
     def is_logged_in(self) -> bool:
         """Tell whether the pages offer to log out."""
