@@ -153,7 +153,7 @@ class Check:
         result = Checked()
         self._shown, self._part = 0, ""
         self._events = queue.Queue()
-        askers = [Asker(self._words(), self._events) for _ in range(PROCESSES)]
+        askers = [Asker(self._words(), self._events) for _ in range(PROCESSES if self.state.number > 1 else 1)]
         try:
             self._listen(result, askers)
         finally:
@@ -170,8 +170,8 @@ class Check:
         folders = ["tests", "tests/deep"] if self.everything else ["tests"]
         for folder in folders:
             for file in sorted((ROOT / folder).glob("test_*.py")):
-                text = file.read_text(encoding="utf-8")
-                if re.search(r"\bsince\(", text):
+                steps = re.findall(r"\bsince\(\"?(\d)", file.read_text(encoding="utf-8"))
+                if steps and int(min(steps)) <= self.state.number:
                     words.append(str(file))
         return words
 
@@ -240,7 +240,7 @@ class Check:
             if not promise.asked:
                 return
             self._shown += 1
-            if promise.skipped:
+            if promise.skipped or (promise.failure and promise.failure["kind"] == "start"):
                 continue
             sign = BROKEN if promise.failure else KEPT
             color = "red" if promise.failure else "green"
@@ -275,6 +275,15 @@ class Check:
     def where(self, promise: Promise) -> str:
         """Return where the text of the part is that has promised this."""
         return section_of(promise.part)
+
+    def text_of(self, promise: Promise) -> list[str]:
+        """Return the first lines of the text of the part."""
+        found = re.match(r"NOTES.md, line (\d+)", self.where(promise))
+        if not found:
+            return []
+        lines = (ROOT / "NOTES.md").read_text(encoding="utf-8").splitlines()[int(found[1]) :]
+        text = "\n".join(lines).strip().split("\n#")[0]
+        return text.split("\n\n")[0].splitlines()[:8]
 
     def compare(self, promise: Promise) -> str:
         """Return the command that shows how the course does it."""
@@ -348,6 +357,14 @@ def show_trace(failure: dict[str, Any], indent: str) -> None:
 
 def say_that_it_does_not_start(failure: dict[str, Any], folder: Path) -> None:
     """Say in a few lines why an app does not start."""
+    trace, said = failure["trace"], failure["said"].replace(" copy>", ">")
+    hangs = failure["expected"].startswith("Waited")
+    click.secho("Your app hangs while it starts:" if hangs else "Your app does not start:", fg="red")
+    click.echo()
+    if not (trace and (trace["path"] or trace["error"])):
+        click.echo(f"    {'it wrote':<11}{said or 'nothing'}")
+    show_trace(failure, "    ")
+    click.echo(f"\nStart it yourself to see all that it writes: cd {shlex.quote(str(folder))}")
 
 
 def plain(cell: str) -> str:

@@ -10,7 +10,6 @@ import inspect
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,14 @@ from typing import Any
 import pytest
 
 from common.lessons import Part
+from common.lessons import find_state
 from common.lessons import position
 from common.steps import State
+from tests.plugin import ORDER
+from tests.plugin import THOROUGH
 from tests.plugin import place
 from tests.plugin import step_of
+from tests.support import forked
 from tests.support import project
 from tests.support.browser import Browser
 from tests.support.browser import NoAnswer
@@ -31,6 +34,8 @@ from tests.support.explain import own_trace
 from tests.support.processes import NotReady
 from tests.support.server import Server
 
+# pytest takes the standard streams for the tests; a plugin that is named by -p is imported before.
+ORDERS, ANSWERS = os.dup(0), os.dup(1)
 SECONDS = 5  # what a request may take, and a program until it is ready
 MANY = 4  # cases of one promise that are asked, if not all are
 # What a test takes that is slow to make: the quick ones come first in each part.
@@ -47,21 +52,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "xdist_group(name): for pytest-xdist, which is not here")
     config.pluginmanager.register(Teacher(config), "study log teacher")
     Browser.seconds = Server.seconds = SECONDS
     project.LINES = 80
     if config.option.app and not config.option.every_case:
         # Half of the time would go into protecting the passwords of a copy that is thrown away.
         project.Project.cheap_hashes = True
+    if config.option.step and not find_state(config.option.step).has("exports"):
+        forked.LIBRARIES = " ".join(name for name in forked.LIBRARIES.split() if is_early(name))
+
+
+def is_early(library: str) -> bool:
+    """Tell whether a library is there before there are exports; the others take long to import."""
+    return not library.startswith(("celery", "kombu", "flask_smorest", "flask_limiter", "requests"))
 
 
 class Teacher:
     """Answers the orders of `common/check.py`."""
 
     def __init__(self, config: pytest.Config) -> None:
-        # While a test runs, pytest collects what goes to standard output.
-        self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-        self._orders = os.fdopen(os.dup(0), encoding="utf-8")
+        self._out = os.fdopen(ANSWERS, "w", encoding="utf-8")
+        self._orders = os.fdopen(ORDERS, encoding="utf-8")
         app = config.option.app
         self._app = Path(app).resolve() if app else None
         self._promises: list[list[pytest.Item]] = []
@@ -146,8 +158,10 @@ class Teacher:
     def _explain(self, item: pytest.Item, error: BaseException) -> dict[str, Any]:
         """Return what a learner needs to know about a promise that is not kept."""
         start = error if isinstance(error, NotReady) else error.__context__
-        if isinstance(start, NotReady) or (
-            isinstance(error, pytest.fail.Exception) and isinstance(start, AssertionError)
+        is_new = self._server is None or "worker" in str(error)
+        if is_new and (
+            isinstance(start, NotReady)
+            or (isinstance(error, pytest.fail.Exception) and isinstance(start, AssertionError))
         ):
             log, kind = str(start), "start"
         elif isinstance(error, NoAnswer):
@@ -156,7 +170,7 @@ class Teacher:
             log, kind = self._log(), "promise"
             if not log and isinstance(error, AssertionError):
                 log = str(error)  # of a command, such as `flask db upgrade`
-        copy = self._server.project.folder if self._server else None
+        copy = self._server.project.folder if self._server else folder_in(log, self._app)
         for name in ("project", "idle_server", "own_server"):
             other = getattr(item, "funcargs", {}).get(name)
             copy = getattr(getattr(other, "project", other), "folder", None) or copy
@@ -198,6 +212,14 @@ class Teacher:
         self._say("trouble", text=str(excrepr))
 
 
+def folder_in(log: str, app: Path | None) -> Path | None:
+    """Return the folder of the copy, from what a program wrote that did not start."""
+    if app is None:
+        return None
+    found = re.search(rf'File "(.*/{re.escape(app.name)} copy)/', log)
+    return Path(found[1]) if found else None
+
+
 # Promises
 
 
@@ -207,7 +229,13 @@ def order_of(items: list[pytest.Item]) -> tuple[object, ...]:
     names = getattr(item, "fixturenames", ())
     weight = max((WEIGHTS.get(name, 0) for name in names), default=0)
     slow = any(map(item.get_closest_marker, ("slow", "timed", "alone")))
-    return position(begin_of(item)), slow or "chromium" in names, weight, item.path.stem
+    slow = slow or "chromium" in names or item.path.stem[5:] in THOROUGH
+    return position(begin_of(item)), slow, weight, place_in_course(item)
+
+
+def place_in_course(item: pytest.Item) -> int:
+    name = item.path.stem.removeprefix("test_")
+    return ORDER.index(name) if name in ORDER else len(ORDER)
 
 
 def begin_of(item: pytest.Item) -> State:
@@ -297,7 +325,3 @@ def said_last(log: str) -> str:
     """Return the last line that a program wrote."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     return lines[-1] if lines else ""
-
-
-if sys.platform == "win32":
-    WEIGHTS["seeded"] = 9

@@ -3,9 +3,9 @@
 import re
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 
 from common.steps import State
-from tests.support.course import page
 from tests.support.course import text_pages
 
 FRAME = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:,? in (?P<name>.*))?$')
@@ -24,7 +24,7 @@ def own_trace(text: str, folders: tuple[Path, Path] | None) -> dict[str, object]
     starts = [n for n, line in enumerate(lines) if "Traceback (most recent call last)" in line]
     if hangs is not None:
         frames = [m for m in map(FRAME.match, lines[hangs:]) if m]
-        return place_of(frames, folders, "", [])
+        return place_of(frames, folders, "", "")
     if not starts:
         return None
     block = lines[starts[-1] :]
@@ -33,12 +33,16 @@ def own_trace(text: str, folders: tuple[Path, Path] | None) -> dict[str, object]
     error = next((n for n in range(last + 1, len(block)) if ERROR.match(block[n])), None)
     message = block[error].strip() if error is not None else ""
     own = [(n, m) for n, m in frames if folders and is_own(m["path"], folders[0])]
-    code = block[own[-1][0] + 1].strip() if own and own[-1][0] + 1 < len(block) else ""
-    return place_of([m for _, m in reversed(own)], folders, message, [code] * bool(code))
+    code = []
+    for line in block[own[-1][0] + 1 : error] if own else []:
+        if FRAME.match(line):
+            break
+        code.append(line)
+    return place_of([m for _, m in reversed(own)], folders, message, dedent("\n".join(code[:2])))
 
 
 def place_of(
-    frames: list[re.Match[str]], folders: tuple[Path, Path] | None, message: str, code: list[str]
+    frames: list[re.Match[str]], folders: tuple[Path, Path] | None, message: str, code: str
 ) -> dict[str, object] | None:
     for frame in frames:
         if folders and is_own(frame["path"], folders[0]):
@@ -47,7 +51,7 @@ def place_of(
                 "path": str(path),
                 "line": int(frame["line"]),
                 "name": frame["name"] or "",
-                "code": code,
+                "code": code.splitlines(),
                 "error": message.replace(str(folders[0]), str(folders[1])),
             }
     return {"path": "", "line": 0, "name": "", "code": [], "error": message} if message else None
@@ -91,13 +95,3 @@ def cause_of(text: str, state: State | None) -> dict[str, str] | None:
                 best = size, {"cause": cause, "fix": fix, "where": where}
     return best[1] if best else None
 
-
-def section_of(part: str) -> str:
-    """Return where the text of a part is: ``NOTES.md#34-…``, or the file where it has none yet."""
-    from common.steps import ROOT
-
-    notes = page(ROOT / "NOTES.md")
-    for section in notes.sections:
-        if section.part == part or section.title.startswith(f"Step {part} —"):
-            return str(section)
-    return "NOTES.md"
