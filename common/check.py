@@ -153,7 +153,10 @@ class Check:
         result = Checked()
         self._shown, self._part = 0, ""
         self._events = queue.Queue()
-        askers = [Asker(self._words(), self._events) for _ in range(PROCESSES if self.state.number > 1 else 1)]
+        askers = [
+            Asker(self.words(), self._events)
+            for _ in range(PROCESSES if self.state.number > 1 else 1)
+        ]
         try:
             self._listen(result, askers)
         finally:
@@ -162,7 +165,8 @@ class Check:
         result.seconds = time.monotonic() - began
         return result
 
-    def _words(self) -> list[str]:
+    def words(self) -> list[str]:
+        """Return the arguments of pytest: what to test, and the files with such tests."""
         words = [f"--step={self.state.code}"]
         words += [f"--app={self.app}"] if self.app else []
         words += ["--every-case"] if self.everything else ["--sparing"]
@@ -359,7 +363,9 @@ def say_that_it_does_not_start(failure: dict[str, Any], folder: Path) -> None:
     """Say in a few lines why an app does not start."""
     trace, said = failure["trace"], failure["said"].replace(" copy>", ">")
     hangs = failure["expected"].startswith("Waited")
-    click.secho("Your app hangs while it starts:" if hangs else "Your app does not start:", fg="red")
+    click.secho(
+        "Your app hangs while it starts:" if hangs else "Your app does not start:", fg="red"
+    )
     click.echo()
     if not (trace and (trace["path"] or trace["error"])):
         click.echo(f"    {'it wrote':<11}{said or 'nothing'}")

@@ -166,6 +166,26 @@ def check_command(
     sys.exit(check.finish(check.run()))
 
 
+@cli.command("promises")
+@click.argument("step", type=STATE, required=False)
+@click.option(
+    "--into",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the promises of all steps into a page; it is docs/promises.md.",
+)
+def promises_command(step: State | None, into: Path | None) -> None:
+    """Print what a step or part promises: what check asks your app for, with routes and fields."""
+    from . import contract
+
+    if into:
+        contract.write(into)
+    elif step is None:
+        raise click.UsageError("Of which step? For example: promises 3")
+    else:
+        contract.show(step)
+
+
 @cli.command("redis")
 @click.option("--port", type=PORT, default=6379, show_default=True)
 def redis_command(port: int) -> None:

@@ -24,8 +24,11 @@ from tests.plugin import ORDER
 from tests.plugin import THOROUGH
 from tests.plugin import place
 from tests.plugin import step_of
+from tests.plugin import takes_long
 from tests.support import forked
 from tests.support import project
+from tests.support.asked import requests_of
+from tests.support.asked import texts_of
 from tests.support.browser import Browser
 from tests.support.browser import NoAnswer
 from tests.support.browser import Page
@@ -38,6 +41,12 @@ from tests.support.server import Server
 ORDERS, ANSWERS = os.dup(0), os.dup(1)
 SECONDS = 5  # what a request may take, and a program until it is ready
 MANY = 4  # cases of one promise that are asked, if not all are
+# What lesson 1 teaches, and the contract leaves to each app.
+TAUGHT = {
+    "test_hello_takes_the_greeting_from_the_query",
+    "test_every_page_begins_with_a_link_to_its_content",
+    "test_the_first_stop_of_tab_skips_the_navigation",
+}
 # What a test takes that is slow to make: the quick ones come first in each part.
 WEIGHTS = {
     **{"visitor": 1, "server": 1, "account": 2, "person": 2, "join": 2},
@@ -74,9 +83,11 @@ class Teacher:
     def __init__(self, config: pytest.Config) -> None:
         self._out = os.fdopen(ANSWERS, "w", encoding="utf-8")
         self._orders = os.fdopen(ORDERS, encoding="utf-8")
+        self._config = config
+        self._long: set[str] = set()
         app = config.option.app
         self._app = Path(app).resolve() if app else None
-        self._promises: list[list[pytest.Item]] = []
+        self._promises: list[list[pytest.Function]] = []
         self._server: Server | None = None
         self._start = 0  # how much the app had written before this test
         self._failure: dict[str, Any] | None = None
@@ -88,12 +99,26 @@ class Teacher:
 
     # Which promises there are, and which are asked
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Function]) -> None:
+        self._long = {item.nodeid for item in items if takes_long(item)}
+        # What the contract does not fix is asked in the lesson that teaches it, and not later.
+        option = self._config.option
+        number = find_state(option.step).number
+        items[:] = [
+            item
+            for item in items
+            if not option.app or item.name.partition("[")[0] not in TAUGHT or number == 1
+        ]
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         found: dict[object, list[pytest.Item]] = {}
         for item in session.items:
             found.setdefault(item.nodeid.partition("[")[0], []).append(item)
         self._promises = sorted(found.values(), key=order_of)
-        listed = [describe(items) for items in self._promises]
+        listed = [
+            describe(items) | {"long": items[0].nodeid in self._long} for items in self._promises
+        ]
         self._say("promises", promises=listed)
 
     @pytest.hookimpl(tryfirst=True)
@@ -244,15 +269,22 @@ def begin_of(item: pytest.Item) -> State:
     return place(mark.args[0])
 
 
-def describe(items: list[pytest.Item]) -> dict[str, Any]:
+def describe(items: list[pytest.Function]) -> dict[str, Any]:
+    """Return what `learn.py check` and `learn.py promises` show of a promise."""
     begin = begin_of(items[0])
     return {
         "id": items[0].nodeid.partition("[")[0],
         "title": first_line(items[0]),
         "part": begin.name if isinstance(begin, Part) else str(begin.number),
         "code": begin.code,
-        "cases": len(items),
+        "requests": [r for r in requests_of(items[0].function) if is_there(r, begin.number)],
+        "texts": texts_of(items[0].function),
     }
+
+
+def is_there(request: str, number: int) -> bool:
+    """Tell whether a step has what a request is for; some tests do more where there is more."""
+    return number > 1 or not re.search(r"/auth/|/posts/new", request)
 
 
 def first_line(item: pytest.Item) -> str:

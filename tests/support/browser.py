@@ -53,6 +53,17 @@ class A:  # a comment
 
 {"long" * 50}
 """
+# The fields of the contract: a test that leaves one of these empty means it.
+FIELDS = {
+    "username",
+    "password",
+    "new_password",
+    "email",
+    "title",
+    "body",
+    "remember",
+    "csrf_token",
+}
 # What a person does not type into.
 NO_FIELDS = {"hidden", "submit", "button", "reset", "image"}
 
@@ -234,6 +245,7 @@ class Browser:
                 form.set(name, value)
             except mechanicalsoup.LinkNotFoundError:
                 raise AssertionError(f"{page}, but its form has no field “{name}”") from None
+        fill_in_what_is_left(form, forms[0], values)
         names = [tag.get("name") for tag in forms[0](["button", "input"])]
         assert button is None or button in names, f"{page}, but no button has the name “{button}”"
         form.choose_submit(button)
@@ -317,6 +329,21 @@ class Person(Browser):
             if match and title.split() == link.get_text().split():
                 return int(match[1])
         return None
+
+
+def fill_in_what_is_left(form: mechanicalsoup.Form, tag: Tag, values: dict[str, object]) -> None:
+    """Fill in what an app asks for beyond the contract, such as the password a second time."""
+    password = values.get("new_password") or values.get("password")
+    for field in tag(["input", "textarea"]):
+        name, kind = field.get("name"), field.get("type", "text").lower()
+        if not name or name in values or name in FIELDS or field.get("value") or not values:
+            continue
+        if kind == "password" and password:
+            form.set(name, password)
+        elif field.has_attr("required") and kind == "checkbox":
+            form.set(name, True)
+        elif field.has_attr("required") and kind not in NO_FIELDS:
+            form.set(name, "ada@example.org" if kind == "email" else "1")
 
 
 def new_name(stem: str = "ada") -> str:

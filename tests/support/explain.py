@@ -51,10 +51,18 @@ def place_of(
                 "path": str(path),
                 "line": int(frame["line"]),
                 "name": frame["name"] or "",
-                "code": code.splitlines(),
+                "code": (code or line_of(path, int(frame["line"]))).splitlines(),
                 "error": message.replace(str(folders[0]), str(folders[1])),
             }
     return {"path": "", "line": 0, "name": "", "code": [], "error": message} if message else None
+
+
+def line_of(path: Path, number: int) -> str:
+    """Return one line of a file."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()[number - 1].strip()
+    except (OSError, IndexError):
+        return ""
 
 
 def is_own(path: str, folder: Path) -> bool:
@@ -91,7 +99,12 @@ def cause_of(text: str, state: State | None) -> dict[str, str] | None:
             continue
         for message in messages:
             size = sum(map(len, message))
-            if size >= FEW and all(part in text for part in message) and (not best or size > best[0]):
+            if (
+                size >= FEW
+                and all(part in text for part in message)
+                and (not best or size > best[0])
+            ):
                 best = size, {"cause": cause, "fix": fix, "where": where}
+    if not best and "SyntaxError: " in text:  # Python has many words for it, and one row is there
+        return cause_of("SyntaxError: expected", state)
     return best[1] if best else None
-
