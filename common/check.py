@@ -7,7 +7,6 @@ them which promise to ask next, and draws what a learner sees.
 from __future__ import annotations
 
 import json
-import os
 import queue
 import re
 import shlex
@@ -49,14 +48,10 @@ class Promise:
     title: str
     part: str
     code: str
+    worker: bool
     asked: bool = False
     failure: dict[str, Any] | None = None
     skipped: str = ""
-
-    @property
-    def place(self) -> tuple[int, ...]:
-        """Where in the course it begins; what begins at the end of a lesson comes after its parts."""
-        return lessons.position(lessons.find_state(self.code))
 
 
 @dataclass
@@ -153,10 +148,8 @@ class Check:
         result = Checked()
         self._shown, self._part = 0, ""
         self._events = queue.Queue()
-        askers = [
-            Asker(self.words(), self._events)
-            for _ in range(PROCESSES if self.state.number > 1 else 1)
-        ]
+        count = PROCESSES if self.state.number > 1 else 1  # lesson 1 is done before two are ready
+        askers = [Asker(self.words(), self._events) for _ in range(count)]
         try:
             self._listen(result, askers)
         finally:
@@ -190,10 +183,14 @@ class Check:
             if kind == "promises":
                 if not result.promises:
                     result.promises = [
-                        Promise(number, p["id"], p["title"], p["part"], p["code"])
+                        Promise(number, p["id"], p["title"], p["part"], p["code"], p["worker"])
                         for number, p in enumerate(event["promises"])
                     ]
-                    order = sorted(result.promises, key=lambda p: p.id != self.first)
+                    # One that needs the worker comes early: is there one that starts?
+                    early = next((p for p in result.promises if p.worker), None)
+                    order = sorted(
+                        result.promises, key=lambda p: (p.id != self.first, p is not early)
+                    )
                 waiting.append(asker)
             elif kind == "asked":
                 promise = busy.pop(asker)
@@ -213,11 +210,12 @@ class Check:
                     return
                 waiting = [other for other in waiting if other is not asker]
             for free in list(waiting):
-                if not (promise := self._next(order, busy, result)):
+                chosen = self._next(order, busy, result)
+                if chosen is None:
                     break
                 waiting.remove(free)
-                busy[free] = promise
-                free.ask(promise)
+                busy[free] = chosen
+                free.ask(chosen)
             if result.promises and not busy:
                 return
 
@@ -363,9 +361,7 @@ def say_that_it_does_not_start(failure: dict[str, Any], folder: Path) -> None:
     """Say in a few lines why an app does not start."""
     trace, said = failure["trace"], failure["said"].replace(" copy>", ">")
     hangs = failure["expected"].startswith("Waited")
-    click.secho(
-        "Your app hangs while it starts:" if hangs else "Your app does not start:", fg="red"
-    )
+    click.secho(f"Your app {'hangs while it starts' if hangs else 'does not start'}:", fg="red")
     click.echo()
     if not (trace and (trace["path"] or trace["error"])):
         click.echo(f"    {'it wrote':<11}{said or 'nothing'}")

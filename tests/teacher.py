@@ -279,6 +279,7 @@ def describe(items: list[pytest.Function]) -> dict[str, Any]:
         "code": begin.code,
         "requests": [r for r in requests_of(items[0].function) if is_there(r, begin.number)],
         "texts": texts_of(items[0].function),
+        "worker": "worker" in items[0].fixturenames,
     }
 
 

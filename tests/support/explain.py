@@ -1,4 +1,4 @@
-"""What a learner's app wrote when it failed: their own lines of a traceback, and the known cause."""
+"""What an app wrote when it failed: the learner's own lines of it, and the known cause."""
 
 import re
 from functools import cache
