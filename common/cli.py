@@ -251,12 +251,20 @@ def _require(state: State) -> None:
 def _require_flask_app(folder: Path) -> None:
     if not folder.is_dir():
         raise click.ClickException(f"There is no folder {folder}.")
+    if _has_flask_app(folder):
+        return
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and _has_flask_app(path)]
+    near = [*inside, *([folder.parent] if _has_flask_app(folder.parent) else [])]
+    raise click.ClickException(
+        f"{folder} has no app.py, wsgi.py or app/__init__.py, so flask run would find no app "
+        + (f"there. Did you mean {near[0]}?" if near else "there. ")
+        + "Give the folder in which you type flask run." * (not near)
+    )
+
+
+def _has_flask_app(folder: Path) -> bool:
     # Where flask run looks for an app, and where our steps have it.
-    if not any((folder / f).is_file() for f in ("app.py", "wsgi.py", "app/__init__.py")):
-        raise click.ClickException(
-            f"{folder} has no app.py, wsgi.py or app/__init__.py, so flask run would find no app "
-            "there. Give the folder in which you type flask run."
-        )
+    return any((folder / f).is_file() for f in ("app.py", "wsgi.py", "app/__init__.py"))
 
 
 def main() -> None:
