@@ -1,12 +1,15 @@
 """`learn.py check` as a patient teacher: one message for what is wrong, in a few lines."""
 
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 
 from common import contract
 from common import lessons
+from common.lessons import Part
 from common.lessons import parts_of
 from common.steps import ROOT
 from common.steps import STEPS
@@ -252,21 +256,36 @@ def test_one_file_for_everything_up_to_step_3():
     assert answer.seconds < SECONDS_OF_A_STEP * slowness()
 
 
+def test_our_own_app_is_checked_without_a_folder():
+    """Without --app our app is checked, and the end says what is next."""
+    words = [sys.executable, "-P", "-m", "common.cli", "check", "1.4"]
+    run = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(
+        r"^Our app keeps all promises of part 1.4: \d+. Next: python3 learn.py diff 1.5$",
+        run.stdout,
+        re.M,
+    )
+
+
 def test_the_path_of_a_learner():
-    """From `start` on, each part that is added raises the count, until the lesson is done."""
+    """From `start` on, each part that is added raises the count, until the part is done."""
     base = new_folder()
     try:
-        follow(1, base / "mine")
+        follow(parts_of(STEPS[0])[:4], base / "mine")
     finally:
         remove_folder(base)
 
 
-def follow(number: int, app: Path) -> None:
-    """Apply the parts of a lesson one after the other, and check after each."""
+def follow(parts: Sequence[Part], app: Path) -> None:
+    """Start before the first part, add one after the other, and check after each."""
+    run = [sys.executable, "-P", "-m", "common.cli", "start", parts[0].code, str(app)]
+    subprocess.run(run, cwd=ROOT, check=True, capture_output=True)
+    last = parts[-1]
     counts = []
-    for part in parts_of(STEPS[number - 1]):
+    for part in parts:
         lessons.write(lessons.files_after(part), app)
-        answer = check(str(number), app)
+        answer = check(last.code, app)
         if answer.code == 0:
             break
         found = re.search(r"^(\d+) of \d+ promises; next: (\S+)$", answer.text, re.M)
@@ -275,7 +294,29 @@ def follow(number: int, app: Path) -> None:
         assert counts == sorted(counts), f"{part.name}: {counts}\n{answer.text}"
     assert answer.code == 0, answer.text
     assert len(set(counts)) > len(counts) // 2, "most parts keep a promise more"
-    assert "keeps all promises" in answer.text
+    assert f"keeps all promises of {last.label}" in answer.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_ctrl_c_ends_a_check_without_a_traceback():
+    """Ctrl-C ends a check at once, and leaves no process behind."""
+    words = [sys.executable, "-P", "-m", "common.cli", "check", "1"]
+    for delay in (0.1, 3):
+        with subprocess.Popen(
+            words,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as run:
+            time.sleep(delay)
+            os.killpg(run.pid, signal.SIGINT)
+            output, _ = run.communicate(timeout=60)
+        assert "Traceback" not in output, output
+        with pytest.raises(ProcessLookupError):
+            os.killpg(run.pid, 0)
 
 
 # What is promised
