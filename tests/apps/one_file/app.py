@@ -8,7 +8,6 @@ from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
-from urllib.parse import urlencode
 
 import click
 from flask import Flask
@@ -84,13 +83,13 @@ PAGES = {
     "notes": """{% extends "frame" %}{% block name %}Posts{% endblock %}{% block inside %}
 <ol reversed>{% for note in notes %}<li><a href="{{ url_for('one_note', number=note.number) }}">
 {{ note.headline }}</a> <small>{{ note.writer.shown_name }},
-<time datetime="{{ note.written.isoformat() }}Z">{{ note.written.strftime("%Y-%m-%d %H:%M") }} UTC</time>
+<time datetime="{{ note.written.isoformat("T", "minutes") }}Z">{{ note.written.strftime("%Y-%m-%d %H:%M") }} UTC</time>
 </small></li>{% else %}<li>Nothing yet.</li>{% endfor %}</ol>
 {% if page > 1 %}<a rel="prev" href="?page={{ page - 1 }}">Newer</a>{% endif %}
 {% if more %}<a rel="next" href="?page={{ page + 1 }}">Older</a>{% endif %}{% endblock %}""",
     "note": """{% extends "frame" %}{% block name %}{{ note.headline }}{% endblock %}{% block inside %}
 <p><small>{{ note.writer.shown_name }},
-<time datetime="{{ note.written.isoformat() }}Z">{{ note.written.strftime("%Y-%m-%d %H:%M") }} UTC</time>
+<time datetime="{{ note.written.isoformat("T", "minutes") }}Z">{{ note.written.strftime("%Y-%m-%d %H:%M") }} UTC</time>
 </small></p>{{ note.text | marked }}
 {% if member == note.writer %}<a href="{{ url_for('rewrite', number=note.number) }}">Edit</a>
 <a href="{{ url_for('remove', number=note.number) }}">Delete</a>{% endif %}{% endblock %}""",
@@ -132,6 +131,7 @@ app.config.update(
     MAX_FORM_MEMORY_SIZE=1_000_000,
     WTF_CSRF_TIME_LIMIT=None,
 )
+app.jinja_options = {"autoescape": True}  # Flask does it only for names that end in .html
 app.jinja_loader = DictLoader(PAGES)
 store = SQLAlchemy(app)
 gate = LoginManager(app)
@@ -464,8 +464,7 @@ def went_wrong(error: HTTPException) -> Response:
     if isinstance(error, CSRFError):
         routes = app.url_map.bind("")
         form = routes.test(request.path, "GET")
-        back = request.path + ("?" + urlencode(request.args) if request.args else "")
-        back = back if form else url_for("start")
+        back = request.full_path.rstrip("?") if form else url_for("start")
     elif request.path.startswith("/posts"):
         back = url_for("all_notes")
     response = page(
