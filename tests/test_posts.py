@@ -219,7 +219,7 @@ def find_by(browser, author: str) -> tuple[int | None, Page]:
     while path:
         page = browser.get(path)
         if author in page.soup.main.get_text():
-            links = [tag for tag in page.soup.main("a", href=POST_PATH)]
+            links = page.soup.main("a", href=POST_PATH)
             entry = next(tag for tag in links if author in entry_of(tag).get_text())
             return int(POST_PATH.search(entry["href"])[1]), page
         path = older(page)

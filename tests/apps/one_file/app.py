@@ -136,7 +136,15 @@ app.jinja_loader = DictLoader(PAGES)
 store = SQLAlchemy(app)
 gate = LoginManager(app)
 gate.login_view = "enter"
-CSRFProtect(app)
+
+
+@app.before_request
+def every_field_has_a_name() -> None:
+    if None in request.form:  # Flask-WTF looks at the names, and stumbles over one that is missing
+        abort(400)
+
+
+CSRFProtect(app)  # after the function above, so that it is asked first
 MARKS = MarkdownIt("commonmark", {"html": False})
 
 
