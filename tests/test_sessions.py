@@ -37,7 +37,7 @@ def test_all_other_sessions_end(server, join, how):
     copied, remembered, forgetful = (Browser(server) for _ in range(3))
     copied.http.cookies.update(ada.http.cookies)
     ada.come_back(remembered, remember=True)
-    ada.come_back(forgetful, remember="y")
+    ada.come_back(forgetful, remember=True)
     forgetful.http.cookies.clear_session_cookies()
     if how == "a new password":
         change_password(ada, ada.password, NEW_PASSWORD)
@@ -60,7 +60,7 @@ def test_a_remembered_browser_stays_so_after_a_new_password(join):
     """The browser in which the password is changed stays logged in, and stays remembered."""
     ada = join()
     ada.logout()
-    ada.login(ada.username, ada.password, remember="y")
+    ada.login(ada.username, ada.password, remember=True)
     change_password(ada, ada.password, NEW_PASSWORD)
     ada.http.cookies.clear_session_cookies()
     assert ada.is_logged_in(), "a new password logged this browser out"
