@@ -18,6 +18,8 @@ from .steps import State
 INTO = "docs/promises.md"
 HEAD = f"""# What each step promises
 
+A page beside the [notes](../NOTES.md#how-to-use-these-notes).
+
 A learner's app is asked for this by `python3 learn.py check`, and for nothing else: it may have any
 shape inside, be ahead of its step, and have more pages and fields. Each line is a promise; it holds
 from its part to the last step. Behind it stand the requests that ask for it, with the names of the

@@ -30,7 +30,7 @@ from tests.support.project import Project
 
 # The order of the course; the folder deep comes last.
 ORDER = (
-    *("repo", "notes", "examples", "mistakes", "learn"),
+    *("repo", "notes", "examples", "mistakes", "learn", "check"),
     *("pages", "accounts", "sessions", "redirects", "posts", "writing", "speed", "markdown"),
     *("names", "unicode", "bad_input", "csrf", "migrations", "database", "admin"),
     *("exports", "api", "libraries", "factory", "settings", "wechat", "production"),
