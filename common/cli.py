@@ -14,8 +14,6 @@ from .arguments import COMMAND
 from .arguments import STATE
 from .bootstrap import interrupt
 from .lessons import Part
-from .lessons import all_parts
-from .lessons import position
 from .parts_cli import parts_command
 from .parts_cli import playground
 from .parts_cli import start_command
@@ -152,33 +150,46 @@ def test_command(quick: bool, deep: bool, mysql: bool, arguments: tuple[str, ...
     type=click.Path(path_type=Path),
     help="The folder where you type flask run in your own app; by default, our app is checked.",
 )
+@click.option("--watch", is_flag=True, help="Check again each time that you save a file.")
+@click.option("--all", "everything", is_flag=True, help="Ask for everything, and do not stop.")
 @click.option("--mysql", is_flag=True, help="Use a MariaDB that is started for the tests.")
-def check_command(step: State, app: Path | None, mysql: bool) -> None:
-    """Check that our app, or your own, keeps the promises of the step."""
-    from .bootstrap import run_in_foreground
+def check_command(
+    step: State, app: Path | None, watch: bool, everything: bool, mysql: bool
+) -> None:
+    """Say which promises of a step or part our app keeps, or your own, and what is next."""
+    from .check import Check
 
     if app is None:
         _require(step)
     else:
         app = app.expanduser().resolve()
         _require_flask_app(app)
-    os.chdir(ROOT)
-    argv = [*PYTEST, "-q", "-n0", "--tb=short", f"--step={step.code}"]
-    argv += ["--mysql"] * mysql
-    # With = instead of a space, or pytest would look for tests in the folder.
-    code = run_in_foreground([*argv, f"--app={app}"] if app else argv, hold=True)
-    whose = "Your app" if app else "Our app"
-    if code == 0:
-        click.secho(f"{whose} keeps all promises of {step.label}. {_after(step)}", fg="green")
-    elif code == 1:
-        again = f"{COMMAND} check {step.code}" + " --mysql" * mysql
-        again += f' --app "{app}"' if app else ""
-        click.secho(
-            f"{whose} does not keep all promises of {step.label} yet. Fix the first failure "
-            f"above, then run: {again}",
-            fg="yellow",
-        )
-    sys.exit(code)
+    check = Check(step, app, everything=everything, mysql=mysql)
+    if watch:
+        from .watch import watch_app
+
+        sys.exit(watch_app(check))
+    sys.exit(check.finish(check.run()))
+
+
+@cli.command("promises")
+@click.argument("step", type=STATE, required=False)
+@click.option(
+    "--into",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the promises of all steps into a page; it is docs/promises.md.",
+)
+def promises_command(step: State | None, into: Path | None) -> None:
+    """Print what a step or part promises: what check asks your app for, with routes and fields."""
+    from . import contract
+
+    if into:
+        contract.write(into)
+    elif step is None:
+        raise click.UsageError("Of which step? For example: promises 3")
+    else:
+        contract.show(step)
 
 
 @cli.command("redis")
@@ -243,24 +254,23 @@ def _require(state: State) -> None:
         raise click.ClickException(f"The folder {state.path} is missing; restore it from git.")
 
 
-def _after(state: State) -> str:
-    later = [part for part in all_parts() if position(part) > position(state)]
-    if not later:
-        return "That was the last step."
-    if isinstance(state, Part):
-        return f"Next: {COMMAND} diff {later[0].name}"
-    return f"Next: {COMMAND} diff {state.number} {state.number + 1}"
-
-
 def _require_flask_app(folder: Path) -> None:
     if not folder.is_dir():
         raise click.ClickException(f"There is no folder {folder}.")
+    if _has_flask_app(folder):
+        return
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and _has_flask_app(path)]
+    near = [*inside, *([folder.parent] if _has_flask_app(folder.parent) else [])]
+    raise click.ClickException(
+        f"{folder} has no app.py, wsgi.py or app/__init__.py, so flask run would find no app "
+        + (f"there. Did you mean {near[0]}?" if near else "there. ")
+        + "Give the folder in which you type flask run." * (not near)
+    )
+
+
+def _has_flask_app(folder: Path) -> bool:
     # Where flask run looks for an app, and where our steps have it.
-    if not any((folder / f).is_file() for f in ("app.py", "wsgi.py", "app/__init__.py")):
-        raise click.ClickException(
-            f"{folder} has no app.py, wsgi.py or app/__init__.py, so flask run would find no app "
-            "there. Give the folder in which you type flask run."
-        )
+    return any((folder / f).is_file() for f in ("app.py", "wsgi.py", "app/__init__.py"))
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from tests.support.project import Project
 
 # The order of the course; the folder deep comes last.
 ORDER = (
-    *("repo", "notes", "examples", "mistakes", "break", "doctor", "learn"),
+    *("repo", "notes", "examples", "mistakes", "break", "doctor", "learn", "check", "tour"),
     *("pages", "accounts", "sessions", "redirects", "posts", "writing", "speed", "markdown"),
     *("names", "unicode", "bad_input", "csrf", "migrations", "database", "admin"),
     *("exports", "events", "api", "libraries", "factory", "settings", "wechat", "production"),
@@ -174,7 +174,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = wanted
     # In parallel the last come first: what takes long is at the end of the course.
-    is_parallel = config.option.numprocesses or hasattr(config, "workerinput")
+    is_parallel = getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput")
     items.sort(key=order_of, reverse=bool(is_parallel))
     for item in items:
         if item.get_closest_marker("xdist_group") is None and (step := step_of(item)):
@@ -201,7 +201,9 @@ def is_wanted(item: pytest.Item) -> bool:
 
 def takes_long(item: pytest.Item) -> bool:
     marks = ("slow", "timed", "alone", "xdist_group")
-    return any(map(item.get_closest_marker, marks)) or item.path.stem[5:] in THOROUGH
+    needs_browser = "chromium" in getattr(item, "fixturenames", ())
+    is_thorough = needs_browser or item.path.stem[5:] in THOROUGH
+    return is_thorough or any(map(item.get_closest_marker, marks))
 
 
 def step_of(item: pytest.Item) -> State | None:

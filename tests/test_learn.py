@@ -335,7 +335,7 @@ def test_ctrl_c_while_learn_py_loads_is_silent(tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("words", ["", "diff 2 3", "redis --port", "test -n0", "check 1"])
+@pytest.mark.parametrize("words", ["", "diff 2 3", "redis --port", "test -n0"])
 def test_ctrl_c_never_shows_a_traceback(copy, suite, words):
     """Ctrl-C at any moment ends a command without a traceback; a second one changes nothing."""
     command = copy.command(*words.split())
@@ -1045,7 +1045,7 @@ def test_run_with_mysql_says_what_to_install(monkeypatch):
     assert "\n" not in stopped.value.message
 
 
-# -- redis, test, check ----------------------------------------------------------------------------
+# -- redis, test -----------------------------------------------------------------------------------
 
 
 @posix
@@ -1104,29 +1104,6 @@ def test_test_hands_all_arguments_to_pytest(copy, suite):
     assert copy.learn("test", APP="wrong").code == 1
 
 
-def test_check_asks_for_one_step_and_says_what_is_next(copy, suite):
-    """`check` runs the tests of one step, and says what is next."""
-    code, out, _ = copy.learn("check", "login")
-    assert code == 0
-    assert "Our app keeps all promises of step 3. Next: python3 learn.py diff 3 4" in out
-    code, out, _ = copy.learn("check", "6")
-    assert code == 0
-    assert "diff" not in out, "there is no step 7"
-
-
-def test_check_of_the_learners_own_app(copy, suite):
-    """`check --app` runs the tests against the learner's own app."""
-    mine = copy.base / "my app"
-    mine.mkdir()
-    (mine / "app.py").touch()
-    code, out, err = copy.learn("check", "1", "--app", "my app", APP="wrong")
-    assert code == 1, err
-    assert f"asked for 1 {mine}" in out
-    assert "the page has no title" in out
-    assert "Your app does not keep all promises of step 1 yet" in out.splitlines()[-1]
-    assert f'learn.py check 1 --app "{mine}"' in out.splitlines()[-1]
-
-
 # -- learn.py, the file ----------------------------------------------------------------------------
 
 
@@ -1164,10 +1141,10 @@ def test_learn_py_hands_over_whatever_the_environment_is(copy, suite, monkeypatc
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "No difference between step01_hello and step01_hello.\n"
     env |= {"PYTEST_ADDOPTS": "--no-such-option", "PYTEST_PLUGINS": "nothing"}
-    learn = [sys.executable, copy.root / "learn.py", "check", "1"]
+    learn = [sys.executable, copy.root / "learn.py", "test"]
     done = subprocess.run(learn, cwd=elsewhere, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "Our app keeps all promises of step 1." in done.stdout
+    assert "1 passed" in done.stdout.splitlines()[-1]
 
 
 def make_venv_of_this_python(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,7 @@ def in_words(text: str, zone: str) -> str:
     return f"{time:%b} {time.day}, {time.year}, {clock}"
 
 
+@pytest.mark.ours
 @pytest.mark.about("app/templates/")
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_script_shows_times_in_the_zone_of_the_reader(request, step, server, chromium, zone):

@@ -5,6 +5,7 @@ import itertools
 import re
 import secrets
 from collections.abc import Iterator
+from typing import ClassVar
 from typing import Self
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
@@ -52,12 +53,29 @@ class A:  # a comment
 
 {"long" * 50}
 """
+# The fields of the contract: a test that leaves one of these empty means it.
+FIELDS = {
+    "username",
+    "password",
+    "new_password",
+    "email",
+    "title",
+    "body",
+    "remember",
+    "csrf_token",
+}
 # What a person does not type into.
 NO_FIELDS = {"hidden", "submit", "button", "reset", "image"}
 
 
+class NoAnswer(AssertionError):
+    """The app did not answer a request in time."""
+
+
 class Page:
     """One answer of the server, and what a person sees in it."""
+
+    latest: ClassVar["Page | None"] = None
 
     def __init__(self, response: requests.Response) -> None:
         self.response = response
@@ -65,6 +83,7 @@ class Page:
         self.headers = response.headers
         self.url = response.url
         self.text = response.content.decode("utf-8", "replace")
+        Page.latest = self
 
     def __repr__(self) -> str:
         request = self.response.request
@@ -147,6 +166,10 @@ class Page:
 class Browser:
     """A visitor's browser: it keeps cookies, follows redirects and fills in forms."""
 
+    seconds: ClassVar[float] = 30  # how long it waits for an answer
+    # What was sent last: method, path, and the fields of the form.
+    latest: ClassVar[tuple[str, str, list[tuple[str, object]]] | None] = None
+
     def __init__(self, server: Server) -> None:
         self.server = server
         self.http = requests.Session()
@@ -163,11 +186,20 @@ class Browser:
         self.close()
 
     def request(self, method: str, path: str, *, follow: bool = True, **options: object) -> Page:
-        options = {"timeout": 30, "allow_redirects": follow} | options
+        return self._send(method, self.server.url + path, allow_redirects=follow, **options)
+
+    def _send(self, method: str, url: str, **options: object) -> Page:
+        path = url.removeprefix(self.server.url)
+        data = options.get("data")
+        fields = list(data.items()) if isinstance(data, dict) else data
+        Browser.latest = (method.upper(), path, fields if isinstance(fields, list) else [])
         try:
-            return Page(self.http.request(method, self.server.url + path, **options))
+            return Page(self.http.request(method, url, **{"timeout": self.seconds} | options))
         except requests.TooManyRedirects as loop:
             raise AssertionError(f"{method} {path} redirects in a circle") from loop
+        except requests.Timeout as late:
+            seconds = options.get("timeout", self.seconds)
+            raise NoAnswer(f"{method} {path} got no answer in {seconds:g} seconds") from late
 
     def get(self, path: str, **options: object) -> Page:
         return self.request("GET", path, **options)
@@ -213,11 +245,12 @@ class Browser:
                 form.set(name, value)
             except mechanicalsoup.LinkNotFoundError:
                 raise AssertionError(f"{page}, but its form has no field “{name}”") from None
+        fill_in_what_is_left(form, forms[0], values)
         names = [tag.get("name") for tag in forms[0](["button", "input"])]
         assert button is None or button in names, f"{page}, but no button has the name “{button}”"
         form.choose_submit(button)
         request = mechanicalsoup.Browser.get_request_kwargs(form.form, page.url)
-        return Page(self.http.request(**request, allow_redirects=follow, timeout=30))
+        return self._send(**request, allow_redirects=follow)
 
     def is_logged_in(self) -> bool:
         """Tell whether the pages offer to log out."""
@@ -296,6 +329,21 @@ class Person(Browser):
             if match and title.split() == link.get_text().split():
                 return int(match[1])
         return None
+
+
+def fill_in_what_is_left(form: mechanicalsoup.Form, tag: Tag, values: dict[str, object]) -> None:
+    """Fill in what an app asks for beyond the contract, such as the password a second time."""
+    password = values.get("new_password") or values.get("password")
+    for field in tag(["input", "textarea"]):
+        name, kind = field.get("name"), field.get("type", "text").lower()
+        if not name or name in values or name in FIELDS or field.get("value") or not values:
+            continue
+        if kind == "password" and password:
+            form.set(name, password)
+        elif field.has_attr("required") and kind == "checkbox":
+            form.set(name, True)
+        elif field.has_attr("required") and kind not in NO_FIELDS:
+            form.set(name, "ada@example.org" if kind == "email" else "1")
 
 
 def new_name(stem: str = "ada") -> str:

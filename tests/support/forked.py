@@ -6,6 +6,7 @@ forks for each program. A step's own files are imported in the fork alone, from 
 """
 
 import atexit
+import faulthandler
 import multiprocessing
 import os
 import runpy
@@ -120,6 +121,8 @@ def run(
     for name in list(sys.modules):  # what a new program has not imported
         if name.partition(".")[0] in ("multiprocessing", "__mp_main__", "tests"):
             del sys.modules[name]
+    if env.get("PYTHONFAULTHANDLER"):
+        faulthandler.enable(sys.__stderr__)
     option, what, *arguments = words
     try:
         if option == "-m":

@@ -1,6 +1,7 @@
 """Programs that run beside the tests: started in a group of their own, watched, ended."""
 
 import atexit
+import contextlib
 import functools
 import os
 import signal
@@ -129,6 +130,16 @@ class Process:
         """Ask the program to end, as ``kill`` and systemd do, and return its exit code."""
         self._popen.send_signal(signal.SIGTERM)
         return self._popen.wait(timeout=seconds)
+
+    def abort(self) -> str:
+        """End a program that hangs; return what it wrote, with the lines that it was in."""
+        if self.running and sys.platform != "win32":
+            self._popen.send_signal(signal.SIGABRT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(timeout=2)
+        output = self.output
+        self.kill()
+        return output
 
     def kill(self) -> None:
         """End the program and all that it started, at once."""

@@ -20,6 +20,7 @@ from tests.support.processes import Process
 from tests.support.processes import new_folder
 from tests.support.processes import remove_folder
 
+LINES = 25  # of a program's output that a message shows
 # Long enough for production.
 SECRET_KEY = "a key that is long enough for every later step to be content with it"
 
@@ -51,9 +52,9 @@ class Result:
         return f"`{self.command}` ended with code {self.code} and wrote:\n{tail(self.output)}"
 
 
-def tail(text: str, lines: int = 25) -> str:
+def tail(text: str, lines: int = 0) -> str:
     """Return the last lines of a program's output, which is where it says what was wrong."""
-    kept = re.sub(r"\x1b\[[0-9;]*m", "", text).rstrip().splitlines()[-lines:]
+    kept = re.sub(r"\x1b\[[0-9;]*m", "", text).rstrip().splitlines()[-(lines or LINES) :]
     return "\n".join(f"    {line}" for line in kept) or "    (nothing)"
 
 
@@ -80,6 +81,7 @@ class Project:
             # the copy lies elsewhere, and `common.ui` is found from the repo's root
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",  # so that a program that hangs can say where
             "PYTHONWARNINGS": ",".join(WARNINGS),
         }
         for name in ("SYSTEMROOT", "COMSPEC", "PATHEXT"):  # Windows does not start Python without

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -44,6 +45,7 @@ class Server:
     """One step, started as a learner starts it, with its database, its logs and its address."""
 
     checks_workers = True
+    seconds: ClassVar[float] = 20  # until something listens on its port
 
     def __init__(self, step: State, source: Path) -> None:
         self.step = step
@@ -195,7 +197,14 @@ class Server:
                 )
             return answers(port)
 
-        wait_until(ready, f"{what} in {self.project!r} listens on its port")
+        listens = f"{what} in {self.project!r} listens on its port"
+        try:
+            wait_until(ready, listens, seconds=self.seconds)
+        except NotReady as problem:
+            if not process.running:
+                raise
+            log = tail(process.abort())
+            raise NotReady(f"{problem}. It was here:\n{log}") from None
 
 
 def running(server: Server) -> Iterator[Server]:
