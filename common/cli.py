@@ -23,6 +23,7 @@ from .steps import ROOT
 from .steps import STEPS
 from .steps import State
 from .steps import Step
+from .tour_cli import tour_command
 
 DEFAULT_PORT = 5000  # as in flask run
 PYTEST = (sys.executable, "-m", "pytest", "-p", "common.interrupts")
@@ -116,6 +117,7 @@ def diff_command(words: tuple[str, ...], stat: bool, ignore_space: bool, whole: 
     diff(old, new, paths, stat=stat, ignore_space=ignore_space, whole=whole, color=color)
 
 
+cli.add_command(tour_command)
 cli.add_command(parts_command)
 cli.add_command(start_command)
 

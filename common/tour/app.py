@@ -1,0 +1,199 @@
+"""The tour as a Flask app, for this machine and the person at it.
+
+It listens on 127.0.0.1 alone, and answers only where it is asked for by that name. Who opens it
+needs the token, which is in the address that the terminal prints; a cookie remembers it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import posixpath
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import click
+from flask import Flask
+from flask import Response
+from flask import abort
+from flask import redirect
+from flask import render_template
+from flask import request
+from flask import send_from_directory
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from common import lessons
+from common import ui
+from common.lessons import Part
+from common.steps import STEPS
+from common.steps import State
+from common.steps import Step
+
+from . import changes
+from . import notes
+from . import pages
+from .notes import Address
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+HOSTS = ["127.0.0.1", "localhost"]
+
+
+def create_app(token: str | None, *, static: bool = False) -> Flask:
+    """Make the app. ``static`` is for pages that are written as files: links lead to files."""
+    app = Flask(__name__, static_url_path="/static")
+    app.config["TRUSTED_HOSTS"] = HOSTS
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.register_blueprint(ui.bp)
+    app.jinja_env.globals.update(
+        STEPS=STEPS,
+        groups_of=pages.groups_of,
+        address_of=pages.address_of,
+        title_of=pages.title_of,
+        neighbours=pages.neighbours,
+        to=link_to_file if static else link,
+        is_static=static,
+    )
+    if token:
+        _keep_out_others(app, token)
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        return response
+
+    @app.errorhandler(HTTPException)
+    def show_error(error: HTTPException) -> ResponseReturnValue:
+        """Say what is wrong, in words."""
+        return render_template("tour/error.html", error=error), error.code or 500
+
+    @app.errorhandler(click.ClickException)
+    def show_problem(error: click.ClickException) -> ResponseReturnValue:
+        """Say what the commands of the terminal would say."""
+        return render_template("tour/error.html", error=error, message=error.message), 503
+
+    _add_pages(app)
+    return app
+
+
+def _keep_out_others(app: Flask, token: str) -> None:
+    """Answer only a browser that has opened the address with the token."""
+
+    @app.before_request
+    def check() -> ResponseReturnValue | None:
+        # Cookies are shared by all ports of a host, so the port is in the name.
+        cookie = f"tour-{request.environ.get('SERVER_PORT')}"
+        given = request.args.get("token", "")
+        if given and hmac.compare_digest(given.encode(), token.encode()):
+            answer = redirect(request.path)
+            answer.set_cookie(cookie, token, httponly=True, samesite="Lax")
+            return answer
+        known = request.cookies.get(cookie, "")
+        if not hmac.compare_digest(known.encode(), token.encode()):
+            abort(403, "Open the address that the terminal shows: it has the token of this tour.")
+        if request.method not in ("GET", "HEAD"):
+            # Another page on this machine may send a form here, and its cookie is ours too.
+            origin = request.headers.get("Origin", "")
+            if origin != request.host_url.rstrip("/"):
+                abort(403, "This form is not one of the tour.")
+        return None
+
+
+# -- Links -----------------------------------------------------------------------------------------
+
+
+def link(address: Address | str, fragment: str = "") -> str:
+    """Return the link to a page of the tour."""
+    page, fragment = _both(address, fragment)
+    return quote(page) + (f"#{quote(fragment)}" if fragment else "")
+
+
+def link_to_file(address: Address | str, fragment: str = "") -> str:
+    """Return the link from the page that is being written to the file of another one."""
+    page, fragment = _both(address, fragment)
+    here = posixpath.dirname(file_of(request.path))
+    target = posixpath.relpath(file_of(page), here or ".")
+    return quote(target) + (f"#{quote(fragment)}" if fragment else "")
+
+
+def _both(address: Address | str, fragment: str) -> tuple[str, str]:
+    if isinstance(address, Address):
+        return address.page, address.fragment or fragment
+    return address, fragment
+
+
+def file_of(page: str) -> str:
+    """Return the file that a page is written to, as a path without a slash before it."""
+    name = page.strip("/") or "index"
+    return name if posixpath.splitext(name)[1] else f"{name}.html"
+
+
+# -- Pages -----------------------------------------------------------------------------------------
+
+
+def _add_pages(app: Flask) -> None:
+    to = app.jinja_env.globals["to"]
+
+    @app.get("/")
+    def contents() -> str:
+        """Show the lessons, and how to use the tour."""
+        sections = notes.texts().pages.get("/", [])
+        text, _ = notes.texts().html(sections[1:], to)
+        return render_template("tour/contents.html", text=text)
+
+    @app.get("/<int:number>")
+    def lesson(number: int) -> str:
+        """Show a lesson: what it is about, its parts, and what is told after them."""
+        page = pages.lesson_page(_step(number), to)
+        return render_template("tour/lesson.html", page=page, group_text=pages.group_text)
+
+    @app.get("/<int:number>/<name>")
+    def part(number: int, name: str) -> ResponseReturnValue:
+        """Show a part: its text, and what it changes beside it."""
+        found = _part(number, name)
+        if name != str(found.place):
+            return redirect(link(pages.address_of(found)))
+        return render_template("tour/part.html", page=pages.part_page(found, to))
+
+    @app.get("/text/<name>")
+    @app.get("/docs/<name>")
+    def text(name: str) -> str:
+        """Show a text that is no lesson."""
+        texts = notes.texts()
+        if not (sections := texts.pages.get(request.path)):
+            abort(404)
+        up = 1 if sections[0].level == 2 else 0
+        html, _ = texts.html(sections, to, up=up)
+        return render_template("tour/text.html", title=sections[0].title, text=html)
+
+    @app.get("/pictures/<name>")
+    def picture(name: str) -> Response:
+        """Send a picture of a text."""
+        if not name.endswith((".png", ".svg")):
+            abort(404)
+        return send_from_directory(notes.DOCS, name)
+
+
+def _step(number: int) -> Step:
+    if not 1 <= number <= len(STEPS):
+        abort(404, f"There are lessons 1 to {len(STEPS)}.")
+    return STEPS[number - 1]
+
+
+def _part(number: int, name: str) -> Part:
+    """Return a part by its place in the lesson, or by its name."""
+    parts = lessons.parts_of(_step(number))
+    for part in parts:
+        if name in (str(part.place), part.slug):
+            return part
+    abort(404, f"Lesson {number} has the parts {parts[0].name} to {parts[-1].name}.")
