@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hmac
 import posixpath
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import click
@@ -33,10 +32,11 @@ from common.steps import Step
 from . import changes
 from . import notes
 from . import pages
+from . import search
 from .notes import Address
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
@@ -91,6 +91,7 @@ def _keep_out_others(app: Flask, token: str) -> None:
 
     @app.before_request
     def check() -> ResponseReturnValue | None:
+        request.host  # noqa: B018 - raises an error that becomes a 400 where it is none of HOSTS
         # Cookies are shared by all ports of a host, so the port is in the name.
         cookie = f"tour-{request.environ.get('SERVER_PORT')}"
         given = request.args.get("token", "")
@@ -165,6 +166,38 @@ def _add_pages(app: Flask) -> None:
             return redirect(link(pages.address_of(found)))
         return render_template("tour/part.html", page=pages.part_page(found, to))
 
+    @app.get("/diff/<old>/<new>")
+    def compare(old: str, new: str) -> str:
+        """Show what changes from one state of the app to another one, by file or by part."""
+        first = None if old == "0" else _state(old)
+        last = _state(new)
+        by_part = request.args.get("by") == "part"
+        parts = list(_parts_between(first, last)) if by_part else []
+        return render_template(
+            "tour/diff.html",
+            old=first,
+            new=last,
+            by_part=by_part,
+            parts=[(part, changes.of_part(part)) for part in parts],
+            files=[] if by_part else changes.of_states(first, last),
+            all_parts=lessons.all_parts(),
+        )
+
+    @app.get("/diff/")
+    def choose() -> ResponseReturnValue:
+        """Lead to the page that the form asks for."""
+        old, new = request.args.get("from", ""), request.args.get("to", "")
+        if not old or not new:
+            return redirect(link("/diff/1/2"))
+        by = "?by=part" if request.args.get("by") == "part" else ""
+        return redirect(link(f"/diff/{old}/{new}") + by)
+
+    @app.get("/search")
+    def find() -> str:
+        """Show where words are in texts, code and glossary."""
+        query = request.args.get("q", "").strip()[:200]
+        return render_template("tour/search.html", query=query, found=search.search(query))
+
     @app.get("/text/<name>")
     @app.get("/docs/<name>")
     def text(name: str) -> str:
@@ -182,6 +215,21 @@ def _add_pages(app: Flask) -> None:
         if not name.endswith((".png", ".svg")):
             abort(404)
         return send_from_directory(notes.DOCS, name)
+
+
+def _state(name: str) -> State:
+    """Return the step or part of that name."""
+    try:
+        return lessons.find_state(name)
+    except LookupError as error:
+        abort(404, str(error))
+
+
+def _parts_between(old: State | None, new: State) -> Iterator[Part]:
+    begin = lessons.position(old) if old else (0, 0)
+    for part in lessons.all_parts():
+        if begin < lessons.position(part) <= lessons.position(new):
+            yield part
 
 
 def _step(number: int) -> Step:

@@ -48,7 +48,6 @@ class Line:
     # It is only indented anew: the line that it replaces, or is replaced by, has the same words.
     only_space: bool = False
     twin: Line | None = None  # where it has moved from or to
-    quoted: str = ""  # the fragment of where the text quotes it
 
     @property
     def id(self) -> str:

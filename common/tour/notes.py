@@ -67,9 +67,16 @@ class Section:
 
     @property
     def text(self) -> str:
-        """Its words, without marks and code blocks' colours, to search in."""
-        words = [t.content for t in self.tokens if t.type in ("inline", "fence", "html_block")]
-        return re.sub(r"<[^>]+>|[`*|]", "", "\n".join(words))
+        """Its words below the heading, without marks, to search in."""
+        words: list[str] = []
+        for before, token in zip([None, *self.tokens], self.tokens, strict=False):
+            if token.type == "inline" and not (before and before.type == "heading_open"):
+                words.append(_visible(token))
+            elif token.type in ("fence", "code_block"):
+                words.append(token.content)
+            elif token.type == "html_block":  # <summary> and the like
+                words.append(re.sub(r"<!--.*?-->|<[^>]+>", "", token.content, flags=re.S))
+        return "\n".join(words)
 
 
 @dataclass
@@ -183,7 +190,8 @@ def _texts(files: tuple[tuple[Path, int], ...]) -> Texts:
 
 def _visible(inline: Token | None) -> str:
     children = (inline.children if inline else None) or ()
-    return "".join(child.content for child in children if child.type in ("text", "code_inline"))
+    kinds = {"text": "", "code_inline": "", "softbreak": " "}
+    return "".join(child.content or kinds[child.type] for child in children if child.type in kinds)
 
 
 def _anchor(title: str, seen: Counter[str]) -> str:
@@ -191,6 +199,20 @@ def _anchor(title: str, seen: Counter[str]) -> str:
     name = re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
     seen[name] += 1
     return name if seen[name] == 1 else f"{name}-{seen[name] - 1}"
+
+
+def rows_of(section: Section) -> list[list[str]]:
+    """Return the rows of the tables of a section, without their heads."""
+    rows: list[list[str]] = []
+    in_body = False
+    for token in section.tokens:
+        if token.type in ("tbody_open", "tbody_close"):
+            in_body = token.type == "tbody_open"
+        elif token.type == "tr_open" and in_body:
+            rows.append([])
+        elif token.type == "inline" and in_body and token.level > 3:
+            rows[-1].append(token.content.replace("`", ""))
+    return rows
 
 
 def find_quote(excerpt: str, lines: Sequence[str]) -> list[int]:

@@ -35,6 +35,13 @@ class PartPage:
     part: Part
     text: Markup | None  # None where nobody has written it yet
     files: list[File]
+    quoted: dict[str, str]  # by the name of a line, where the text quotes it
+
+    @property
+    def replaces(self) -> bool:
+        """Whether lines are replaced, and can be shown in one column or two."""
+        blocks = (block for file in self.files for hunk in file.hunks for block in hunk.blocks)
+        return any(block.kind == "replaced" for block in blocks)
 
 
 @dataclass(frozen=True)
@@ -62,22 +69,16 @@ def address_of(part: Part) -> str:
 def part_page(part: Part, to: Linker) -> PartPage:
     """Return what is on the page of a part."""
     files = changes.of_part(part)
-    lines = {line.id: line for file in files for line in file.lines}
     texts = notes.texts()
     if (sections := texts.pages.get(address_of(part))) is None:
-        for line in lines.values():
-            line.quoted = ""
-        return PartPage(part, None, files)
-    shown = frozenset(lines)
+        return PartPage(part, None, files, {})
+    shown = frozenset(line.id for file in files for line in file.lines)
     # The heading is that of the page.
     text, quotes = texts.html(_without_heading(sections), to, up=2, part=part, shown=shown)
-    for line in lines.values():
-        line.quoted = ""
-    for quote in quotes:
-        for number in quote.numbers:
-            if line := lines.get(f"{quote.path}-L{number}"):
-                line.quoted = quote.anchor
-    return PartPage(part, text, files)
+    quoted = {
+        f"{quote.path}-L{number}": quote.anchor for quote in quotes for number in quote.numbers
+    }
+    return PartPage(part, text, files, quoted)
 
 
 def lesson_page(step: Step, to: Linker) -> LessonPage:

@@ -39,6 +39,8 @@ function go(selector, by) {
   next?.scrollIntoView({block: "start"});
 }
 
+document.querySelector("#keys")?.removeAttribute("hidden");
+
 function columns() {
   const all = [...document.querySelectorAll("[name=columns]")];
   all[(all.findIndex((radio) => radio.checked) + 1) % all.length]?.click();
@@ -53,7 +55,7 @@ function keys() {
 const KEYS = {
   j: () => click("a[rel=next]"), ArrowRight: () => click("a[rel=next]"),
   k: () => click("a[rel=prev]"), ArrowLeft: () => click("a[rel=prev]"),
-  n: () => go(".hunk", 1), p: () => go(".hunk", -1), f: () => go(".file > h2", 1),
+  n: () => go(".hunk", 1), p: () => go(".hunk", -1), f: () => go(".file > .name", 1),
   s: columns, w: () => click("[name=space]"), x: () => click("button.done"), "?": keys,
 };
 
@@ -71,7 +73,7 @@ document.querySelector("button.done")?.addEventListener("click", toggleDone);
 for (const button of document.querySelectorAll(".copy")) {
   button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
-    const lines = button.closest("table").querySelectorAll("tr:not(.removed) > .c");
+    const lines = button.closest("table").querySelectorAll("tr:not(.removed) > .code");
     await navigator.clipboard.writeText([...lines].map((line) => line.textContent).join(""));
     button.textContent = "copied";
   });
