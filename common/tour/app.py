@@ -36,8 +36,8 @@ from . import search
 from .notes import Address
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -156,7 +156,7 @@ def _add_pages(app: Flask) -> None:
     def lesson(number: int) -> str:
         """Show a lesson: what it is about, its parts, and what is told after them."""
         page = pages.lesson_page(_step(number), to)
-        return render_template("tour/lesson.html", page=page, group_text=pages.group_text)
+        return render_template("tour/lesson.html", page=page)
 
     @app.get("/<int:number>/<name>")
     def part(number: int, name: str) -> ResponseReturnValue:

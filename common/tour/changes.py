@@ -29,7 +29,7 @@ IMPORT = re.compile(r"(from|import) ")
 WORD = re.compile(r"\w+|\s+|.")
 # How alike two lines are, at least, where one replaces the other and words are marked in both.
 ALIKE = 0.55
-# How many letters and digits lines have together, at least, of which we say that they moved; as git.
+# How many letters and digits lines that have moved have together, at least; as git has it.
 MOVED = 20
 # Two columns where no line is longer than this: longer ones would be broken.
 SHORT = 52
@@ -55,13 +55,8 @@ class Line:
         return f"{self.path}-{'R' if self.sign == '-' else 'L'}{self.number}"
 
     @property
-    def mark(self) -> str:
-        """The sign of the line as it is shown; it is not copied with the code."""
-        return "⇄" if self.twin else {" ": "", "+": "+", "-": "−"}[self.sign]
-
-    @property
     def meaning(self) -> str:
-        """The sign in words, for those who hear the page."""
+        """The sign in words, for those who hear the page; styles draw it as +, − or ⇄."""
         if self.twin:
             return "moved from" if self.sign == "+" else "moved to"
         return {" ": "", "+": "added", "-": "removed"}[self.sign]
@@ -87,8 +82,10 @@ class Block:
     def kind(self) -> str:
         """What happens to its lines."""
         signs = {line.sign for line in self.lines}
-        return {" ": "same", "+": "added", "-": "removed"}["".join(signs)] if len(signs) == 1 else (
-            "replaced"
+        return (
+            {" ": "same", "+": "added", "-": "removed"}["".join(signs)]
+            if len(signs) == 1
+            else ("replaced")
         )
 
     @property

@@ -41,6 +41,8 @@ CHAPTER = re.compile(r"Step (\d+) — ")
 PART = re.compile(r"(\d+)\.(\d+) ")
 GROUP = re.compile(r"(\d+[A-Z]) — ")
 PATCH = re.compile(r"lessons/step(\d+)/([\w-]+)\.patch")
+# The HTML that the texts may have.
+ALLOWED = re.compile(r"(</?(?:details|summary|br|kbd)>|<a (?:id|name)=\"[\w-]+\"></a>)")
 STEP_FOLDER = re.compile(r"^step\d+_\w+/")
 # A line of an excerpt that stands for lines which are left out; as tests/support/course.py has it.
 GAP = re.compile(r"\s*(?:(?:#|//|--|\{#|<!--)\s*)?…(?:\s*(?:#\}|-->))?\s*")
@@ -75,7 +77,7 @@ class Section:
             elif token.type in ("fence", "code_block"):
                 words.append(token.content)
             elif token.type == "html_block":  # <summary> and the like
-                words.append(re.sub(r"<!--.*?-->|<[^>]+>", "", token.content, flags=re.S))
+                words.append(re.sub(r"<!--.*?-->|<[^>]+>|`", "", token.content, flags=re.S))
         return "\n".join(words)
 
 
@@ -163,16 +165,12 @@ class Texts:
         """
         quotes: list[Quote] = []
         html = []
+        env: dict[str, Any] = {
+            **{"to": to, "up": up, "part": part, "shown": shown, "quotes": quotes}
+        }
         for section in sections:
-            env = {
-                "find": lambda link, file=section.file: self.find(link, file),
-                "to": to,
-                "up": up,
-                "anchor": section.anchor,
-                "part": part,
-                "shown": shown,
-                "quotes": quotes,
-            }
+            env["find"] = lambda link, file=section.file: self.find(link, file)
+            env["anchor"] = section.anchor
             html.append(MARKDOWN.renderer.render(section.tokens, MARKDOWN.options, env))
         return Markup("".join(html)), quotes
 
@@ -254,7 +252,9 @@ def find_quote(excerpt: str, lines: Sequence[str]) -> list[int]:
 Tokens = Sequence[Token]
 
 
-def _heading(self: RendererHTML, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
+def _heading(
+    self: RendererHTML, tokens: Tokens, at: int, options: OptionsDict, env: EnvType
+) -> str:
     rank = max(1, int(tokens[at].tag[1]) - env["up"])
     if tokens[at].type == "heading_close":
         return f"</h{rank}>\n"
@@ -298,7 +298,7 @@ def _fence(self: RendererHTML, tokens: Tokens, at: int, options: OptionsDict, en
     block = f'<pre tabindex="0">{code}</pre>\n'
     part: Part | None = env["part"]
     path = STEP_FOLDER.sub("", rest.strip())
-    if part is None or "/" not in path and "." not in path:
+    if part is None or ("/" not in path and "." not in path):
         return block
     content = files_after(part).get(path, b"").decode(errors="replace")
     numbers = find_quote(token.content, content.split("\n"))
@@ -313,6 +313,15 @@ def _fence(self: RendererHTML, tokens: Tokens, at: int, options: OptionsDict, en
         f'<a href="#{escape(target)}">{escape(path)}, line {numbers[0]}</a>'
         f"</figcaption>{block}</figure>\n"
     )
+
+
+def _html(self: RendererHTML, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
+    """Return the HTML that the texts may have; any other is shown, as it would be in `…`."""
+    text = re.sub(r"<!--.*?-->", "", tokens[at].content, flags=re.S)
+    pieces = ALLOWED.split(text)
+    for place in range(0, len(pieces), 2):
+        pieces[place] = re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(pieces[place])))
+    return "".join(pieces)
 
 
 def _code_block(
@@ -330,6 +339,8 @@ def _parser() -> Any:
         "link_open": _link,
         "link_close": _end_of_link,
         "image": _image,
+        "html_block": _html,
+        "html_inline": _html,
         "fence": _fence,
         "code_block": _code_block,
         "table_open": table_to_scroll,

@@ -19,13 +19,18 @@ from .changes import File
 from .notes import Linker
 from .notes import Section
 
+# The sections of a chapter that stand before the parts.
+FIRST = ("What you will have", "The idea", "Run it", "See it")
+
 
 @dataclass(frozen=True)
 class Group:
-    """Parts of a lesson under one title."""
+    """Parts of a lesson under one title, and what the notes say of them together."""
 
     title: str
     parts: list[Part]
+    text: str = ""
+    anchor: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class PartPage:
     """A part: its text, and what it changes."""
 
     part: Part
+    anchor: str
     text: Markup | None  # None where nobody has written it yet
     files: list[File]
     quoted: dict[str, str]  # by the name of a line, where the text quotes it
@@ -50,6 +56,7 @@ class LessonPage:
 
     step: Step
     title: str
+    anchor: str
     begin: Markup
     groups: list[Group]
     end: Markup
@@ -71,43 +78,41 @@ def part_page(part: Part, to: Linker) -> PartPage:
     files = changes.of_part(part)
     texts = notes.texts()
     if (sections := texts.pages.get(address_of(part))) is None:
-        return PartPage(part, None, files, {})
+        return PartPage(part, "title", None, files, {})
     shown = frozenset(line.id for file in files for line in file.lines)
     # The heading is that of the page.
     text, quotes = texts.html(_without_heading(sections), to, up=2, part=part, shown=shown)
     quoted = {
         f"{quote.path}-L{number}": quote.anchor for quote in quotes for number in quote.numbers
     }
-    return PartPage(part, text, files, quoted)
+    return PartPage(part, sections[0].anchor, text, files, quoted)
 
 
 def lesson_page(step: Step, to: Linker) -> LessonPage:
     """Return what is on the page of a lesson."""
     texts = notes.texts()
-    title = f"Step {step.number} — {step.idea}"
+    title, anchor = f"Step {step.number} — {step.idea}", ""
     begin: list[Section] = []
     end: list[Section] = []
+    of_groups: dict[str, Section] = {}
     for section in texts.pages.get(f"/{step.number}", []):
         if section.level == 2:
-            title = section.title
+            title, anchor = section.title, section.anchor
             begin.extend(_without_heading([section]))
-        elif not notes.GROUP.match(section.title):
+        elif found := notes.GROUP.match(section.title):
+            of_groups[found[1]] = section
+        else:
             # The parts stand where a reader has seen what the lesson is about.
-            early = section.title in ("What you will have", "The idea", "Run it", "See it")
-            (begin if early and not end else end).append(section)
-    return LessonPage(
-        step, title, texts.html(begin, to)[0], groups_of(step), texts.html(end, to)[0]
-    )
-
-
-def group_text(title: str, to: Linker) -> Markup:
-    """Return what the notes say of a group of parts, below its title."""
-    texts = notes.texts()
-    number = title[:1]
-    for section in texts.pages.get(f"/{number}", []):
-        if section.level == 3 and section.title.startswith(f"{title.partition(' ')[0]} "):
-            return texts.html(_without_heading([section]), to)[0]
-    return Markup()
+            (begin if section.title in FIRST and not end else end).append(section)
+    groups = []
+    for group in groups_of(step):
+        if about := of_groups.get(group.title.partition(" ")[0]):
+            text, _ = texts.html(_without_heading([about]), to)
+            groups.append(Group(group.title, group.parts, text, about.anchor))
+        else:
+            groups.append(group)
+    html_begin, html_end = (texts.html(sections, to)[0] for sections in (begin, end))
+    return LessonPage(step, title, anchor, html_begin, groups, html_end)
 
 
 def _without_heading(sections: Sequence[Section]) -> list[Section]:
@@ -115,9 +120,7 @@ def _without_heading(sections: Sequence[Section]) -> list[Section]:
     for section in sections:
         ends = [at for at, t in enumerate(section.tokens) if t.type == "heading_close"]
         tokens = section.tokens[ends[0] + 1 :]
-        found.append(
-            Section(section.title, section.level, "", section.page, tokens, section.file)
-        )
+        found.append(Section(section.title, section.level, "", section.page, tokens, section.file))
     return found[:1] + list(sections[1:])
 
 

@@ -75,5 +75,8 @@ def _around(text: str, word: str) -> str:
     """Return the text around the first place of a word, in one line."""
     at = max(text.lower().find(word), 0)
     start, end = max(at - AROUND, 0), at + len(word) + AROUND
+    # No half words at either end.
+    start = text.find(" ", start, at) + 1 if start else 0
+    end = max(text.rfind(" ", at + len(word), end), at + len(word)) if end < len(text) else end
     words = " ".join(text[start:end].split())
     return ("… " if start else "") + words + (" …" if end < len(text) else "")

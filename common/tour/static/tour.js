@@ -73,7 +73,7 @@ document.querySelector("button.done")?.addEventListener("click", toggleDone);
 for (const button of document.querySelectorAll(".copy")) {
   button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
-    const lines = button.closest("table").querySelectorAll("tr:not(.removed) > .code");
+    const lines = button.closest(".hunk").querySelectorAll("tr:not(.removed) > .code");
     await navigator.clipboard.writeText([...lines].map((line) => line.textContent).join(""));
     button.textContent = "copied";
   });
