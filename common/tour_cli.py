@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from .arguments import STATE
@@ -19,9 +21,17 @@ DEFAULT_PORT = 5050  # beside those of the apps, which begin at 5000
     help=f"The port of the tour; by default {DEFAULT_PORT}, or the next one that is free.",
 )
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
-def tour_command(step: State | None, port: int | None, no_browser: bool) -> None:
+@click.option("--html", metavar="DIR", help="Write the tour as files, to put on any host.")
+def tour_command(step: State | None, port: int | None, no_browser: bool, html: str | None) -> None:
     """Read the lessons in the browser: the text of a part beside what it changes."""
     from . import stack
+
+    if html:
+        from .tour.export import export
+
+        folder = Path(html)
+        click.echo(f"{export(folder)} pages are in {folder}; begin with {folder / 'index.html'}")
+        return
     from .tour.serve import serve
 
     if port is None:

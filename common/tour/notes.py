@@ -31,7 +31,6 @@ from common.lessons import find_state
 from common.steps import ROOT
 from common.ui.rendering import align_by_class
 from common.ui.rendering import end_of_table
-from common.ui.rendering import table_to_scroll
 
 from . import colours
 
@@ -170,7 +169,7 @@ class Texts:
         }
         for section in sections:
             env["find"] = lambda link, file=section.file: self.find(link, file)
-            env["anchor"] = section.anchor
+            env["anchor"], env["title"] = section.anchor, section.title
             html.append(MARKDOWN.renderer.render(section.tokens, MARKDOWN.options, env))
         return Markup("".join(html)), quotes
 
@@ -315,6 +314,14 @@ def _fence(self: RendererHTML, tokens: Tokens, at: int, options: OptionsDict, en
     )
 
 
+def _table(self: RendererHTML, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
+    """Return the begin of a table and of a box around it that the keyboard can scroll."""
+    env["tables"] = env.get("tables", 0) + 1
+    name = f"{env['title']}, table {env['tables']}"
+    box = f'<div class="table" role="region" aria-label="{escape(name)}" tabindex="0">\n'
+    return box + self.renderToken(tokens, at, options, env)
+
+
 def _html(self: RendererHTML, tokens: Tokens, at: int, options: OptionsDict, env: EnvType) -> str:
     """Return the HTML that the texts may have; any other is shown, as it would be in `…`."""
     text = re.sub(r"<!--.*?-->", "", tokens[at].content, flags=re.S)
@@ -343,7 +350,7 @@ def _parser() -> Any:
         "html_inline": _html,
         "fence": _fence,
         "code_block": _code_block,
-        "table_open": table_to_scroll,
+        "table_open": _table,
         "table_close": end_of_table,
     }
     for name, rule in rules.items():

@@ -74,8 +74,9 @@ for (const button of document.querySelectorAll(".copy")) {
   button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
     const lines = button.closest(".hunk").querySelectorAll("tr:not(.removed) > .code");
-    await navigator.clipboard.writeText([...lines].map((line) => line.textContent).join(""));
-    button.textContent = "copied";
+    const text = [...lines].map((line) => line.textContent.replace(/\n$/, "") + "\n").join("");
+    const copied = await navigator.clipboard.writeText(text).then(() => true, () => false);
+    button.textContent = copied ? "copied" : "not allowed here";
   });
 }
 
