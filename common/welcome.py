@@ -58,6 +58,8 @@ def _login(step: State, env: Mapping[str, str]) -> list[str]:
         *others, last = hashes
         names = f"{', '.join(others)} or {last}" if others else last
         return [f"Log in as {names}, or register."]
+    if not step.has("seed"):
+        return ["There is no account yet. Register one."]
     return [
         "There is no account yet. Register one, or type this in a second terminal, and",
         f"log in as {NAME}, with the password {PASSWORD}:",

@@ -233,9 +233,9 @@ def test_the_dark_color_scheme_is_dark(found):
     assert not found.bright, report(found.bright)
 
 
-def test_the_first_stop_of_tab_skips_the_navigation(tab):
+def test_the_first_stop_of_tab_skips_the_navigation(step, tab):
     """The first stop of the Tab key is a link that skips the navigation."""
-    tab.open("/posts/")
+    tab.open("/auth/login" if step.has("accounts") else "/posts/")  # something to stop at in <main>
     tab.press("Tab")
     link = "document.activeElement"
     assert tab.js(f"{link}.matches('a[href^=\"#\"]')"), f"the first stop is {tab.focused()!r}"
@@ -311,14 +311,14 @@ MIDDLES = """Object.fromEntries([...document.querySelectorAll(
 
 
 @pytest.mark.ours
-@pytest.mark.since(2)
+@pytest.mark.since("2.logout")
 @pytest.mark.about("app/templates/base.html", "app/templates/auth/menu.html")
 def test_the_navigation_is_one_row_on_a_phone(tab, server, step):
     """On a phone the navigation is one row, for an admin with a name of 30 characters too."""
     person = Person(server)
     person.username = new_name("Ada Lovelace, Countess").ljust(30, "m")
     person.join()
-    if step.migrates:
+    if step.has("admin"):
         server.project.flask("make-admin", person.username)
     for browser in (Browser(server), person):
         tab.reset(browser, width=360)
@@ -346,7 +346,7 @@ def test_the_navigation_is_one_row_on_a_phone(tab, server, step):
 
 @pytest.mark.ours
 @pytest.mark.one_step
-@pytest.mark.since(2)
+@pytest.mark.since("2.markdown")
 def test_highlighted_code_has_enough_contrast(tab, person):
     """Every color of highlighted code has enough contrast, in both color schemes."""
     number = person.write(body="```python\nprint()\n```")
@@ -368,9 +368,9 @@ def test_highlighted_code_has_enough_contrast(tab, person):
     findings.check()
 
 
+@pytest.mark.since("5.failure")
 @pytest.mark.ours
 @pytest.mark.one_step
-@pytest.mark.since(5)
 def test_the_exports_page_is_accessible_in_every_state(tab, join):
     """The page of exports is accessible in every state that an export can have."""
     person = join()
@@ -396,8 +396,8 @@ def test_the_exports_page_is_accessible_in_every_state(tab, join):
     assert bar == "1px", f"where the system chooses the colours the bar has no border: {bar}"
 
 
+@pytest.mark.since("5.neighbours")
 @pytest.mark.one_step
-@pytest.mark.since(5)
 def test_the_pages_of_an_archive_are_accessible(tab, join, worker, tmp_path):
     """The pages in an archive are accessible, too."""
     person = join()
@@ -415,8 +415,8 @@ def test_the_pages_of_an_archive_are_accessible(tab, join, worker, tmp_path):
     findings.check()
 
 
+@pytest.mark.since("5.swagger")
 @pytest.mark.one_step
-@pytest.mark.since(5)
 def test_the_api_documentation_is_accessible(visitor, tab):
     """The page with the API's documentation is accessible, and fits a narrow screen."""
     page = visitor.get("/api/docs/")

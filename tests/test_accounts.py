@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -9,9 +10,55 @@ from tests.support.browser import Browser
 from tests.support.browser import Person
 from tests.support.browser import new_name
 
-pytestmark = pytest.mark.since(2)
+pytestmark = pytest.mark.since("2.login")
+
+PASSWORD = "correct horse"
 
 
+@pytest.mark.since("2.register")
+def test_a_form_that_is_taken_is_answered_by_a_redirect(visitor):
+    """A form that is taken is answered by a redirect: to reload the page sends nothing again."""
+    page = visitor.submit("/auth/register", follow=False, username=new_name(), password=PASSWORD)
+    assert page.status in (302, 303), f"{page}; a reload would send the form once more"
+    assert visitor.get(urlsplit(page.headers["Location"]).path).status == 200
+
+
+@pytest.mark.since("2.refused")
+@pytest.mark.parametrize(
+    ("name", "password"), [(" ", PASSWORD), ("x" * 300, PASSWORD), ("Ada", ""), ("Ada", "x" * 300)]
+)
+def test_a_name_or_password_of_no_use_is_refused_with_a_message(visitor, name, password):
+    """A name or password that is too short or too long is refused with a message."""
+    page = visitor.register(name, password)
+    assert page.status in (200, 400, 422)
+    assert page.messages, f"{page}, but no message says what is wrong"
+    assert name.strip() in str(page.soup.find("input", {"name": "username"})), f"{page} lost it"
+
+
+@pytest.mark.since("2.taken")
+def test_the_second_of_a_name_is_refused_with_a_message(server):
+    """Who registers with a name that is taken gets a message, and no account."""
+    name = new_name()
+    first, second = (Browser(server) for _ in range(2))
+    first.register(name, PASSWORD)
+    page = second.register(name, "another password")
+    assert page.status in (200, 400, 409, 422)
+    assert page.messages, f"{page}, but no message says that the name is taken"
+    assert name not in second.get("/").words, "the second of a name is logged in"
+
+
+@pytest.mark.since("2.session")
+def test_a_new_user_is_greeted_by_name(visitor):
+    """After the registration every page names the current user, in this browser alone."""
+    name = new_name()
+    page = visitor.register(name, PASSWORD)
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert name in visitor.get("/about").words, "the page does not name the current user"
+    with Browser(visitor.server) as other:
+        assert name not in other.get("/about").words, "another browser has the same user"
+
+
+@pytest.mark.since("2.logout")
 def test_registering_logs_in(visitor):
     """Registering creates the account, logs in and shows a message."""
     name = new_name()
@@ -50,6 +97,7 @@ def test_log_out_and_in_again(person):
     assert person.is_logged_in()
 
 
+@pytest.mark.since("2.logout")
 def test_logging_out_needs_post(person):
     """Logging out needs a POST; a GET is answered by 405."""
     page = person.get("/auth/logout", follow=False)
@@ -76,6 +124,7 @@ def test_a_wrong_password_does_not_log_in(visitor, join):
         assert not visitor.is_logged_in(), f"the password “{password}” let a visitor in"
 
 
+@pytest.mark.since("2.logout")
 def test_users_have_separate_sessions(join):
     """Two users have separate sessions: each sees their own name, and logs out alone."""
     ada, ben = join(), join()
@@ -85,16 +134,25 @@ def test_users_have_separate_sessions(join):
     assert ada.is_logged_in()
 
 
+@pytest.mark.since("2.required")
+def test_the_login_page_says_why(visitor):
+    """Who is sent to the login page is told why."""
+    page = visitor.get("/posts/new")
+    assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
+    assert page.messages, f"{page}, but no message says why"
+
+
+@pytest.mark.since("2.back")
 def test_the_login_page_returns_to_the_requested_page(visitor, account):
     """A page that needs a login sends anonymous users to the login page, and back after it."""
     page = visitor.get("/posts/new")
     assert page.path.startswith("/auth/login?"), f"{page}; visitors should be sent to the login"
-    assert page.messages, f"{page}, but no message says why"
     page = visitor.submit_on(page, username=account.username, password=account.password)
     assert page.path == "/posts/new", f"{page}; the login should lead to the page that was wanted"
     assert page.status == 200
 
 
+@pytest.mark.since("2.back")
 def test_a_failed_login_keeps_the_requested_page(visitor, account):
     """After a failed login, the next try still leads to the requested page."""
     page = visitor.get("/posts/new")
@@ -103,6 +161,7 @@ def test_a_failed_login_keeps_the_requested_page(visitor, account):
     assert page.path == "/posts/new", f"{page}; a mistyped password lost the way back"
 
 
+@pytest.mark.since("2.cookie")
 def test_the_session_cookie_is_httponly_and_samesite(visitor):
     """The session cookie is HttpOnly and SameSite=Lax."""
     page = visitor.submit("/auth/register", follow=False, username=new_name(), password="p" * 12)
@@ -158,7 +217,7 @@ ODD = (
 )
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.flask-login")
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_a_session_of_any_odd_form_is_anonymous(server, account):
@@ -180,7 +239,7 @@ def test_a_session_of_any_odd_form_is_anonymous(server, account):
             assert page.path.startswith("/auth/login") != is_known, f"{page} for {value!r}"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.session-id")
 @pytest.mark.ours
 def test_a_session_of_another_database_is_anonymous(server, own_server):
     """A session of the same user in another database is anonymous."""
@@ -199,7 +258,7 @@ def test_a_session_of_another_database_is_anonymous(server, own_server):
         assert not stranger.is_logged_in(), "a session of another database was taken"
 
 
-@pytest.mark.since(2, until=2)
+@pytest.mark.since("2.write", until=2)
 def test_a_restart_loses_what_is_kept_in_memory(own_server):
     """A restart loses accounts and posts that are kept in memory."""
     person = Person(own_server).join()
@@ -214,14 +273,53 @@ def test_a_restart_loses_what_is_kept_in_memory(own_server):
     assert not person.is_logged_in(), "a dict in memory should not outlive the process"
 
 
-@pytest.mark.since(3)
-def test_a_restart_keeps_accounts_posts_and_sessions(server, person):
-    """A restart keeps accounts, posts and sessions."""
+@pytest.mark.since("3.account-row")
+def test_a_restart_keeps_accounts_and_sessions(server, person):
+    """A restart keeps accounts and sessions."""
+    server.restart()
+    assert person.is_logged_in(), "the session was lost: is SECRET_KEY a new one at each start?"
+    person.come_back()
+
+
+@pytest.mark.since("3.post-row")
+def test_a_restart_keeps_posts(server, person):
+    """A restart keeps posts."""
     number = person.write("Not forgotten")
     server.restart()
     assert person.get(f"/posts/{number}").heading == "Not forgotten"
-    assert person.is_logged_in(), "the session was lost: is SECRET_KEY a new one at each start?"
-    person.come_back()
+
+
+@pytest.mark.since("3.login-form")
+def test_a_login_needs_a_page_of_ours(server, account):
+    """A form on another site, which has no token of ours, cannot log anybody in."""
+    with Browser(server) as browser:
+        data = {"username": account.username, "password": account.password}
+        page = browser.post("/auth/login", data)
+        assert not browser.is_logged_in(), f"{page}; a form of any site can log somebody in"
+
+
+@pytest.mark.since("3.register-form")
+def test_a_missing_field_has_a_message(visitor):
+    """A registration that lacks a field gets the page again with a message, no bare error."""
+    token = visitor.get("/auth/register").soup.find("input", {"name": "csrf_token"}) or {}
+    fields = {"username": new_name(), "csrf_token": token.get("value", "")}
+    page = visitor.post("/auth/register", fields)
+    assert page.forms_to("/auth/register"), f"{page}, and its form is not there again"
+    assert page.messages, f"{page}, but no message says what is missing"
+
+
+@pytest.mark.since("3.register-fields")
+def test_a_message_is_beside_its_field(visitor, account):
+    """Each field of a refused form has its own message beside it, tied to it."""
+    refused = visitor.register("", "short")
+    taken = visitor.register(account.username, "correct horse")
+    for page, names in ((refused, ("username", "password")), (taken, ("username",))):
+        for name in names:
+            field = page.soup.find("input", {"name": name})
+            tied = str(field.get("aria-describedby")).split()
+            texts = [tag.get_text(strip=True) for tag in page.soup(id=tied)]
+            assert all(texts) and texts, f"{page} has no message beside “{name}”"
+            assert "messages" not in tied, f"{page} has one place for the messages of all fields"
 
 
 def cookies_with_expiry(browser: Browser) -> list[str]:
@@ -233,7 +331,7 @@ def close_browser(browser: Browser) -> None:
     browser.http.cookies.clear_session_cookies()
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_remember_me_outlives_the_browser(account):
     """“Remember me” keeps the user logged in after the browser is closed, until they log out."""
     browser = account.come_back(remember=True)
@@ -244,16 +342,20 @@ def test_remember_me_outlives_the_browser(account):
     assert not browser.is_logged_in(), "logging out left the remember cookie valid"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_without_remember_me_closing_the_browser_logs_out(account):
-    """Without “remember me”, closing the browser logs out."""
+    """Without “remember me”, which nobody ticks for them, closing the browser logs people out."""
     browser = account.come_back()
+    with Browser(account.server) as visitor:
+        box = visitor.get("/auth/login").soup.find("input", {"name": "remember"})
+    assert box, "the login form has no field “remember”"
+    assert not box.has_attr("checked"), "“remember” is ticked from the start"
     assert not cookies_with_expiry(browser), "a cookie was kept that nobody asked for"
     close_browser(browser)
     assert not browser.is_logged_in()
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_the_remember_cookie_is_httponly(visitor, account):
     """The “remember me” cookie is HttpOnly."""
     page = visitor.submit(
@@ -270,7 +372,7 @@ def test_the_remember_cookie_is_httponly(visitor, account):
 
 
 @pytest.mark.ours
-@pytest.mark.since(3)
+@pytest.mark.since("3.remember")
 def test_the_session_of_a_deleted_account_is_anonymous(server, join):
     """The session of a deleted account is anonymous."""
     person = join()
@@ -286,3 +388,48 @@ def test_the_session_of_a_deleted_account_is_anonymous(server, join):
         assert page.path.startswith("/auth/login"), f"{page}; a visitor is sent to the login"
     assert person.login(person.username, person.password).messages
     assert not person.is_logged_in()
+
+
+# Deleting one's account
+
+
+@pytest.mark.since("4.delete-account")
+def test_deleting_my_account_deletes_all_that_is_mine(join, visitor):
+    """Deleting my account logs out, deletes my posts, and leaves those of others."""
+    ada, ben = join(), join()
+    mine, theirs = ada.write(), ben.write()
+    assert "/auth/delete" in ada.get("/auth/account").links(), "no link leads to /auth/delete"
+    page = ada.submit("/auth/delete", password=ada.password)
+    assert page.messages, f"{page}, but no message says that it worked"
+    assert not ada.is_logged_in(), f"{page}; a deleted account is still logged in"
+    assert visitor.get(f"/posts/{mine}").status == 404, "the posts of a deleted account are left"
+    assert visitor.get(f"/posts/{theirs}").status == 200, "posts of somebody else are gone"
+    visitor.login(ada.username, ada.password)
+    assert not visitor.is_logged_in(), "a deleted account can still log in"
+
+
+@pytest.mark.since("4.delete-account")
+def test_only_the_password_deletes_my_account(join):
+    """A wrong password deletes nothing, and a message says so."""
+    ada = join()
+    post = ada.write()
+    for password in ("", "not the password"):
+        page = ada.submit("/auth/delete", password=password)
+        assert page.messages, f"{page}, but no message says why nothing is deleted"
+        assert ada.is_logged_in(), f"the password “{password}” deleted the account"
+    assert ada.get(f"/posts/{post}").status == 200
+
+
+@pytest.mark.ours
+@pytest.mark.since("4.delete-account")
+@pytest.mark.about("app/auth.py", "app/admin.py")
+def test_the_last_admin_cannot_delete_the_account(own_server):
+    """The last admin cannot delete the account; one of two can."""
+    ada, ben = (Person(own_server).join() for _ in range(2))
+    own_server.project.flask("make-admin", ada.username)
+    page = ada.submit("/auth/delete", password=ada.password)
+    assert any("last admin" in message for message in page.messages), f"{page} does not say why"
+    assert ada.get("/admin/").status == 200, "the last admin is gone"
+    own_server.project.flask("make-admin", ben.username)
+    ada.submit("/auth/delete", password=ada.password)
+    assert not ada.is_logged_in(), "one of two admins may go"

@@ -58,12 +58,14 @@ def check_described(spec: dict, page: Page, status: int, operation: str) -> None
 # What it says
 
 
+@pytest.mark.since("5.openapi")
 def test_the_openapi_document_is_valid(spec):
     """The OpenAPI document is valid."""
     tool = pytest.importorskip("openapi_spec_validator", reason=NEEDED)
     tool.validate(spec)
 
 
+@pytest.mark.since("5.errors")
 @pytest.mark.ours
 def test_each_operation_has_a_name_of_its_own(spec):
     """Each operation has its own operationId."""
@@ -72,6 +74,7 @@ def test_each_operation_has_a_name_of_its_own(spec):
     assert len(set(names)) == len(names), f"an operationId that is there twice: {names}"
 
 
+@pytest.mark.since("5.errors")
 @pytest.mark.ours
 def test_each_operation_documents_its_errors(spec):
     """Each operation documents the errors that it can answer with."""
@@ -86,6 +89,7 @@ def test_each_operation_documents_its_errors(spec):
         assert "default" not in what["responses"], f"with a default, {name} may answer anything"
 
 
+@pytest.mark.since("5.errors")
 @pytest.mark.ours
 def test_each_response_has_a_schema_and_an_example(spec):
     """Each response has a schema, and each JSON response an example."""
@@ -98,6 +102,7 @@ def test_each_response_has_a_schema_and_an_example(spec):
                     assert shown, f"{name} {code} has no example"
 
 
+@pytest.mark.since("5.openapi")
 @pytest.mark.ours
 def test_the_openapi_document_names_the_session_and_the_token(spec, person):
     """The document says which operations need the session cookie and the CSRF token."""
@@ -112,6 +117,7 @@ def test_the_openapi_document_names_the_session_and_the_token(spec, person):
         assert token == unsafe, f"{name} says of what it needs: {needs}"
 
 
+@pytest.mark.since("5.errors")
 @pytest.mark.ours
 def test_the_openapi_document_has_no_unused_components(spec):
     """The document has no unused components."""
@@ -121,6 +127,7 @@ def test_the_openapi_document_has_no_unused_components(spec):
             assert f'"#/components/{kind}/{name}"' in text, f"nothing uses {kind}/{name}"
 
 
+@pytest.mark.since("5.openapi")
 def test_the_examples_fit_their_schemas(spec):
     """The examples fit their schemas."""
     found = 0
@@ -166,6 +173,7 @@ def exports(people: list[Person]) -> list[str]:
     raise AssertionError("no export could be cancelled before its end")
 
 
+@pytest.mark.since("5.limit")
 def test_error_responses_are_documented(spec, people, exports):
     """Each error response is documented, and fits its schema."""
     ada, ben = people
@@ -182,11 +190,13 @@ def test_error_responses_are_documented(spec, people, exports):
         check_described(spec, page, status, operation)
 
 
+@pytest.mark.since("5.errors")
 def test_anonymous_requests_get_401_before_400(spec, visitor):
     """An anonymous request without a token gets 401, not 400."""
     check_described(spec, visitor.post("/api/exports"), 401, "POST /api/exports")
 
 
+@pytest.mark.since("5.cancel")
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"a=1&a=2", b"--x\r\n"], ids=repr)
 @pytest.mark.parametrize(
     "kind",

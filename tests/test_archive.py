@@ -107,17 +107,20 @@ def read_back(project, titles: list[str]) -> None:
             assert isinstance(found["date"], datetime), f"{name} reads no time from {head[-30:]!r}"
 
 
+@pytest.mark.since("5.archive")
 def test_titles_are_read_back_as_they_were(project):
     """YAML readers read each title in the front matter as it was written."""
     read_back(project, list(TITLES.values()))
 
 
+@pytest.mark.since("5.archive")
 @pytest.mark.slow
 def test_each_character_is_read_back_as_it_was(project):
     """YAML readers read each character of Unicode as it was written."""
     read_back(project, all_characters())
 
 
+@pytest.mark.since("5.pages")
 def test_files_of_1970_are_no_problem_and_the_archive_is_the_same_again(idle_server):
     """An archive does not depend on the times of files or clocks."""
     project = idle_server.start().project

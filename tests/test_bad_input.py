@@ -13,7 +13,7 @@ from tests.support.browser import Page
 from tests.support.browser import Person
 from tests.support.browser import new_name
 
-pytestmark = pytest.mark.since(2)
+pytestmark = pytest.mark.since("2.login")
 # Many values for what is the same code in most of the steps.
 of_forms = pytest.mark.about("app/auth.py", "app/forms.py", "app/names.py", "app/posts.py")
 
@@ -64,6 +64,7 @@ def test_any_text_may_be_typed_as_a_username(visitor, text):
         assert visitor.is_logged_in(), f"{name!r} could register, but cannot log in"
 
 
+@pytest.mark.since("2.limits")
 @of_forms
 @texts
 def test_any_text_may_be_typed_as_a_title(person, visitor, text):
@@ -83,6 +84,7 @@ def test_any_text_may_be_typed_as_a_title(person, visitor, text):
     return None
 
 
+@pytest.mark.since("2.limits")
 @of_forms
 @texts
 def test_any_text_may_be_typed_as_a_body(person, visitor, text):
@@ -153,6 +155,7 @@ def test_a_form_without_a_field_is_refused(visitor, path, missing):
     assert not visitor.is_logged_in()
 
 
+@pytest.mark.since("2.write")
 @pytest.mark.parametrize("missing", ["title", "body", "both"])
 def test_a_post_without_a_field_is_refused(person, visitor, missing):
     """A post without a title or a text is refused, and nothing is published."""
@@ -165,6 +168,7 @@ def test_a_post_without_a_field_is_refused(person, visitor, missing):
     assert visitor.get("/posts/").post_ids() == before, f"{page}, yet there is a new post"
 
 
+@pytest.mark.since("2.write")
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
@@ -183,6 +187,7 @@ def test_a_request_body_that_is_no_form_is_no_server_error(person, body, kind):
     headers = {"Content-Type": kind, "X-CSRFToken": token}
     page = person.post("/posts/new", body, headers=headers)
     assert page.status < 500
+    assert page.status != 404, f"{page}; the form is not there"
 
 
 FORM = "application/x-www-form-urlencoded"
@@ -236,6 +241,7 @@ def send(person: Person, path: str, kind: str, body: bytes, name: str, value: st
     finally:
         connection.close()
     assert response.status < 500, f"POST {path} as {kind} answers {response.status}"
+    assert response.status != 404, f"there is no form at {path}"
     if response.status >= 400:
         assert "<nav" in page, f"POST {path}: {response.status} is not a page of the site"
 
@@ -246,6 +252,7 @@ def forms(person: Person, step: State) -> list[str]:
     return ["/auth/login", "/auth/register", "/posts/new", *edit]
 
 
+@pytest.mark.since("2.write")
 @pytest.mark.about("app/forms.py")
 @pytest.mark.parametrize(("kind", "body"), BODIES.values(), ids=BODIES.keys())
 def test_a_body_of_another_kind_is_no_server_error(person, step, kind, body):
@@ -254,7 +261,7 @@ def test_a_body_of_another_kind_is_no_server_error(person, step, kind, body):
         send(person, path, kind, body, "Content-Length", str(len(body)))
 
 
-@pytest.mark.since(4)
+@pytest.mark.since("4.new-user")
 @pytest.mark.ours
 @pytest.mark.about("app/admin.py")
 def test_files_instead_of_texts_in_the_admin_form_are_no_server_error(admin):
@@ -262,6 +269,7 @@ def test_files_instead_of_texts_in_the_admin_form_are_no_server_error(admin):
     send(admin[0], "/admin/user/new/", MULTIPART, FILES, "Content-Length", str(len(FILES)))
 
 
+@pytest.mark.since("2.write")
 @pytest.mark.about("app/forms.py")
 @pytest.mark.parametrize("body", CHUNKS.values(), ids=CHUNKS.keys())
 def test_a_broken_chunk_is_no_server_error(person, step, body):
@@ -270,6 +278,7 @@ def test_a_broken_chunk_is_no_server_error(person, step, body):
         send(person, path, FORM, body, "Transfer-Encoding", "chunked")
 
 
+@pytest.mark.since("2.size")
 @pytest.mark.about("config.py")
 def test_a_large_form_is_read_to_the_same_limit_in_each_encoding(person):
     """A form of 600 kB is read, whether it comes as multipart or not."""
@@ -280,6 +289,7 @@ def test_a_large_form_is_read_to_the_same_limit_in_each_encoding(person):
         assert page.status in (200, 400, 422), f"{page} for a text of 600 kB"
 
 
+@pytest.mark.since("2.limits")
 def test_a_text_of_2_megabytes_is_refused(person, visitor):
     """A text of 2 megabytes is refused."""
     before = visitor.get("/posts/").post_ids()
@@ -290,7 +300,7 @@ def test_a_text_of_2_megabytes_is_refused(person, visitor):
     assert visitor.get("/posts/").post_ids() == before, "a text of 2 MB was taken"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.names")
 @of_forms
 @pytest.mark.parametrize(
     ("first", "second"), hostile.SAME_NAMES.values(), ids=hostile.SAME_NAMES.keys()

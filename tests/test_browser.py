@@ -214,6 +214,7 @@ def test_state_and_percentage_are_the_heading(walk):
     assert walk.after[-1]["heading"] == "Finished", walk.after[-1]
 
 
+@pytest.mark.since("5.time-left")
 def test_the_time_left_is_told_once_it_is_known(walk):
     """How long it will take is told in round numbers, once there is a rate, until the end."""
     told = [sight["left"] for sight in walk.sights if sight["left"]]

@@ -7,7 +7,7 @@ from tests.support.browser import Browser
 from tests.support.browser import Person
 
 pytestmark = [
-    pytest.mark.since(3),
+    pytest.mark.since("3.csrf"),
     pytest.mark.not_on_mysql("what the app refuses before it asks the database"),
 ]
 
@@ -19,14 +19,14 @@ UNSAFE = (
     ("edit", "POST", "/posts/{post}/edit"),
     ("delete", "POST", "/posts/{post}/delete"),
     ("api", "POST", "/api/exports"),
-    ("api", "DELETE", "/api/exports/00000000-0000-4000-8000-000000000000"),
+    ("cancel", "DELETE", "/api/exports/00000000-0000-4000-8000-000000000000"),
     ("change-password", "POST", "/auth/account"),
-    ("change-password", "POST", "/auth/logout-everywhere"),
+    ("logout-everywhere", "POST", "/auth/logout-everywhere"),
     ("delete-account", "POST", "/auth/delete"),
     ("forgot", "POST", "/auth/forgot"),
     ("exports", "POST", "/exports/"),
-    ("exports", "POST", "/exports/00000000-0000-4000-8000-000000000000/cancel"),
-    ("exports", "POST", "/exports/00000000-0000-4000-8000-000000000000/remove"),
+    ("cancel", "POST", "/exports/00000000-0000-4000-8000-000000000000/cancel"),
+    ("remove-export", "POST", "/exports/00000000-0000-4000-8000-000000000000/remove"),
     ("accounts", "POST", "/auth/logout"),
 )
 FIELDS = {"title": "Changed", "body": "Changed", "username": "mallory", "password": "m" * 12}
@@ -72,12 +72,14 @@ def test_every_page_with_a_form_has_the_token_for_scripts(person, visitor):
 
 
 def test_a_visitors_page_without_a_form_sets_no_cookie(server, person):
-    """A visitor who only reads gets no cookie, so their pages cost no session."""
+    """A visitor who only reads gets neither token nor cookie, so their pages cost no session."""
+    assert person.get("/").csrf_token, "somebody who is logged in has something to post"
     post = person.write()
     for path in ("/", "/about", "/hello/Ada", "/posts/", f"/posts/{post}", "/no-such-page"):
         with Browser(server) as browser:
             page = browser.get(path)
         names = [cookie.name for cookie in browser.http.cookies]
+        assert not page.csrf_token, f"{page} has a token, for a visitor who has nothing to post"
         assert not names, f"{page} sets {names}, for a visitor who has nothing to post"
 
 
@@ -89,6 +91,14 @@ def test_the_token_works_in_a_header(person):
         "/posts/new", {"title": "By a script", "body": "text"}, headers={"X-CSRFToken": token}
     )
     assert page.heading == "By a script", f"{page}; X-CSRFToken should do as well as the field"
+
+
+@pytest.mark.since("3.old-form")
+def test_a_form_of_another_session_is_explained(person):
+    """A form whose session has ended gets a page that says that nothing is saved."""
+    page = person.post("/posts/new", FIELDS | {"csrf_token": "of another session"})
+    assert page.status == 400
+    assert "nothing is saved" in page.words, f"{page} does not say what became of the text"
 
 
 def test_a_request_without_a_token_gets_a_page_of_the_site(person):

@@ -9,8 +9,9 @@ import pytest
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
+from tests.support.server import Server
 
-pytestmark = pytest.mark.since(3)
+pytestmark = pytest.mark.since("3.user-table")
 
 
 def all_at_once(requests: list) -> list[Page]:
@@ -31,6 +32,16 @@ def all_at_once(requests: list) -> list[Page]:
     return pages
 
 
+@pytest.mark.ours
+def test_the_first_start_makes_the_tables(project):
+    """The first start makes the table of users, and the next one leaves it as it is."""
+    for _ in range(2):
+        project.flask(*(("db", "upgrade") if project.step.migrates else ("routes",)))
+        columns = {column["name"] for column in project.inspect().get_columns("user")}
+        assert {"id", "username", "password_hash", "session_id"} <= columns, f"only {columns}"
+
+
+@pytest.mark.since("3.delete")
 def test_the_number_of_a_deleted_post_is_never_given_again(join):
     """A stale tab cannot edit or delete somebody else's new post."""
     ada, ben = join(), join()
@@ -44,6 +55,7 @@ def test_the_number_of_a_deleted_post_is_never_given_again(join):
     assert ben.get(f"/posts/{new}").heading == "Not Ada's"
 
 
+@pytest.mark.since("3.seed")
 @pytest.mark.ours
 def test_the_number_of_a_deleted_user_is_never_given_again(project):
     """The next account does not get the id of a deleted one, nor the posts that still name it."""
@@ -60,13 +72,15 @@ def test_the_number_of_a_deleted_user_is_never_given_again(project):
 
 @pytest.mark.ours
 @pytest.mark.one_step
-@pytest.mark.since(4)
+@pytest.mark.since("4.is-admin")
 def test_ids_stay_unique_after_each_revision(project):
     """No revision loses AUTOINCREMENT on the way."""
     if project.is_mysql:
         return
-    project.flask("db", "upgrade", "0001")
-    for revision in ("0002", "0003", "0004", "head"):
+    versions = (project.folder / "migrations" / "versions").glob("*.py")
+    revisions = sorted(path.name[:4] for path in versions)
+    assert len(revisions) > 1, f"no revision changes a table: {revisions}"
+    for revision in revisions:
         project.flask("db", "upgrade", revision)
         sql = "SELECT name FROM sqlite_master WHERE sql NOT LIKE '%AUTOINCREMENT%' AND name IN "
         lost = project.rows(sql + "('user', 'post')")
@@ -86,6 +100,7 @@ with app.app_context():
 """
 
 
+@pytest.mark.since("3.post-table")
 @pytest.mark.ours
 def test_a_post_needs_its_author(project):
     """SQLite refuses a row whose foreign key points nowhere, as MySQL does."""
@@ -96,6 +111,7 @@ def test_a_post_needs_its_author(project):
     assert "IntegrityError" in result.output, str(result)
 
 
+@pytest.mark.since("3.conflict")
 @pytest.mark.ours
 @pytest.mark.expects_traceback
 def test_changes_of_one_post_at_the_same_moment(server, join):
@@ -124,35 +140,50 @@ def test_changes_of_one_post_at_the_same_moment(server, join):
             twin.close()
 
 
+@pytest.mark.since("3.account-row")
 @pytest.mark.ours
 @pytest.mark.about("app/errors.py", "config.py")
 @pytest.mark.not_on_mysql("a lock of SQLite")
 def test_a_lock_is_not_taken_for_old_tables(own_server):
-    """While another program holds a lock, the page says so, and the log has no texts or hashes."""
-    step, project = own_server.step, own_server.project
-    person, secret = Person(own_server).join(), "a text that is nobody's business"
-    form = person.get("/posts/new")
+    """While another program holds a lock, no page blames the tables, no log has texts or hashes."""
+    secret = "a text that is nobody's business"
+    for page in pages_while_locked(own_server, secret):
+        assert page.status >= 500, f"{page}, though nothing could be saved"
+        assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
+        assert "db upgrade" not in page.words, f"{page} blames the tables; they are locked"
+    log = own_server.web_log.unread()
+    for word in (secret, "scrypt:"):
+        assert word not in log, f"the log holds {word!r}, which only the database should have"
     visitor = Browser(own_server)
-    register = visitor.get("/auth/register")
-    with closing(sqlite3.connect(project.database, isolation_level=None)) as other:
+    assert visitor.register("eve", "a long password").status == 200
+    assert visitor.is_logged_in(), "the lock is gone, and nothing can be saved"
+
+
+@pytest.mark.ours
+@pytest.mark.since("4.busy")
+@pytest.mark.about("app/errors.py", "config.py")
+@pytest.mark.not_on_mysql("a lock of SQLite")
+def test_while_the_database_is_busy_a_page_says_so(own_server):
+    """While another program holds a lock, the page is a 503 that says so."""
+    for page in pages_while_locked(own_server, "Text."):
+        assert page.status == 503, f"{page} while another program holds a lock"
+        assert "another program" in page.words.lower(), f"{page}"
+
+
+def pages_while_locked(server: Server, text: str) -> list[Page]:
+    """Write a post and register at the same time, while another program holds a lock."""
+    person, visitor = Person(server).join(), Browser(server)
+    form, register = person.get("/posts/new"), visitor.get("/auth/register")
+    with closing(sqlite3.connect(server.project.database, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        pages = all_at_once(
+        pages: list[Page] = all_at_once(
             [
-                lambda: person.submit_on(form, title="Locked", body=secret),
+                lambda: person.submit_on(form, title="Locked", body=text),
                 lambda: visitor.submit_on(register, username="eve", password="a long password"),
             ]
         )
         other.execute("ROLLBACK")
-    for page in pages:
-        assert page.soup.select("nav a[href]"), f"{page} without the site's <nav>"
-        assert "db upgrade" not in page.words, f"{page} blames the tables; they are locked"
-        if step.migrates:
-            assert page.status == 503, f"{page} while another program holds a lock"
-            assert "another program" in page.words.lower(), f"{page}"
-    log = own_server.web_log.unread()
-    for word in (secret, "scrypt:"):
-        assert word not in log, f"the log holds {word!r}, which only the database should have"
-    assert person.submit_on(form, title="Afterwards", body="b").heading == "Afterwards"
+    return pages
 
 
 # Upgrades to a revision, and kills itself before the statement of that number.
@@ -180,7 +211,7 @@ with ScriptInfo().load_app().app_context():
 @pytest.mark.ours
 @pytest.mark.one_step
 @pytest.mark.slow
-@pytest.mark.since(4)
+@pytest.mark.since("4.whole")
 @pytest.mark.not_on_mysql("MySQL commits each CREATE and ALTER; NOTES says what to do")
 def test_an_upgrade_that_is_killed_can_be_run_again(project):
     """An upgrade of SQLite is all or nothing: killed before any statement, it loses no row."""

@@ -15,6 +15,7 @@ from tests.support.browser import Person
 from tests.support.exports import KEYS
 from tests.support.exports import ORDER
 from tests.support.exports import Export
+from tests.support.processes import wait_until
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.since(5), pytest.mark.usefixtures("worker")]
@@ -65,9 +66,127 @@ def assert_error(page: Page, status: int) -> None:
     assert page.json().get("message"), f"{page} without a message: {page.text[:300]}"
 
 
+# The first export, before there is more than a button
+
+# Runs in the step's folder, as one types it in `flask shell`.
+EXPORT = """
+from flask.cli import ScriptInfo
+with ScriptInfo().load_app().app_context():
+    from app.extensions import db
+    from app.models import Export
+    from app.models import User
+    export = Export(owner=User.find({name!r}))
+    db.session.add(export)
+    db.session.commit()
+    from app.tasks import export_posts
+    export_posts.delay(export.id)
+    print("export", export.id)
+"""
+
+
+@pytest.mark.ours
+@pytest.mark.since("5.table")
+def test_exports_have_a_table(server):
+    """`flask db upgrade` makes a table of exports, and one account has many."""
+    database = server.project.inspect()
+    assert database.has_table("export")
+    (key,) = database.get_foreign_keys("export")
+    assert key["referred_table"] == "user"
+
+
+@pytest.mark.ours
+@pytest.mark.since("5.pieces")
+def test_the_pieces_of_archives_have_a_table(server):
+    """`flask db upgrade` makes a table for the pieces of archives."""
+    assert server.project.inspect().has_table("export_chunk")
+
+
+@pytest.mark.ours
+@pytest.mark.since("5.queue")
+def test_the_queue_has_a_table(server):
+    """`flask db upgrade` makes a table with the name of the queue."""
+    assert server.project.inspect().has_table("queue")
+
+
+@pytest.mark.ours
+@pytest.mark.since("5.task")
+def test_a_task_stores_an_archive(server, join):
+    """The task ends an export as SUCCESS and stores the pieces of its archive."""
+    person = join()
+    person.write()
+    result = server.project.python("-c", EXPORT.format(name=person.username))
+    assert result.code == 0, str(result)
+    number = result.output.split("export ")[1].strip()
+
+    def row() -> dict:
+        return server.project.rows("SELECT * FROM export WHERE id = :id", id=number)[0]
+
+    wait_until(lambda: row()["state"] == "SUCCESS", "the export ends as SUCCESS")
+    chunks = server.project.rows("SELECT data FROM export_chunk WHERE export_id = :id", id=number)
+    assert sum(len(chunk["data"]) for chunk in chunks) == row()["size"]
+
+
+@pytest.mark.since("5.start")
+def test_a_button_starts_an_export(join):
+    """The button on the page of exports starts one, and the page shows it."""
+    person = join()
+    person.write()
+    page = person.submit("/exports/")
+    assert page.path == "/exports/", f"{page}; after starting, back to the list"
+    assert page.messages, f"{page} does not say that it has begun"
+    assert len(page.soup("article")) == 1, f"{page} does not show the export"
+
+
+@pytest.mark.since("5.no-redis")
+def test_without_redis_no_export_begins(own_server):
+    """Without Redis, the page says that no export can begin, and no half of one is left."""
+    with Person(own_server).join() as person:
+        person.write()
+        own_server.redis.kill()
+        page = person.submit("/exports/")
+        assert page.status == 200, f"{page}; without Redis, the page itself should say so"
+        assert page.messages, f"{page} does not say that Redis is away"
+        assert not page.soup("article"), f"{page} shows an export that no worker can ever get"
+    own_server.forget_logs()
+
+
+@pytest.mark.since("5.status")
+def test_a_finished_export_says_how_large_it_is(join):
+    """The page of exports tells in words how an export is."""
+    person = join()
+    person.write()
+    person.submit("/exports/")
+    wait_until(lambda: "1 post, " in person.get("/exports/").words, "“1 post, … Bytes.”")
+
+
+@pytest.mark.since("5.api")
+def test_the_api_lists_exports(join, visitor):
+    """The API lists the exports of the current user as JSON; without login it answers 401."""
+    person = join()
+    person.write()
+    assert person.get("/api/exports").json() == []
+    person.submit("/exports/")
+    (export,) = person.get("/api/exports").json()
+    assert str(UUID(export["id"])) == export["id"]
+    assert_error(visitor.get("/api/exports"), 401)
+
+
+@pytest.mark.since("5.one")
+def test_the_api_tells_of_one_export(join):
+    """One export has an address, which answers 404 to other users."""
+    ada, ben = join(), join()
+    ada.write()
+    ada.submit("/exports/")
+    (export,) = ada.get("/api/exports").json()
+    path = f"/api/exports/{export['id']}"
+    assert ada.get(path).json()["created_at"] == export["created_at"]
+    assert_error(ben.get(path), 404)
+
+
 # From the POST to the archive
 
 
+@pytest.mark.since("5.create")
 def test_starting_an_export_is_answered_at_once(big):
     """Starting an export is answered at once, by 202 and its address."""
     answer = big.accepted.json()
@@ -78,6 +197,7 @@ def test_starting_an_export_is_answered_at_once(big):
     assert big.accepted.response.elapsed.total_seconds() < 2, "the answer waited for the work"
 
 
+@pytest.mark.since("5.create")
 def test_every_response_has_the_documented_fields(big):
     """Every response about an export has the documented fields."""
     for answer in big.seen:
@@ -96,6 +216,7 @@ def test_every_response_has_the_documented_fields(big):
     assert len({answer["created_at"] for answer in big.seen}) == 1
 
 
+@pytest.mark.since("5.create")
 def test_the_states_come_in_order(big):
     """An export is PENDING, STARTED, PROGRESS and SUCCESS, in this order."""
     states = [answer["state"] for answer in big.seen]
@@ -103,6 +224,7 @@ def test_the_states_come_in_order(big):
     assert ranks == sorted(ranks), f"a state came back: {list(dict.fromkeys(states))}"
 
 
+@pytest.mark.since("5.create")
 def test_progress_never_goes_back(big):
     """The progress of an export never goes back."""
     for number in ("current", "percent"):
@@ -110,6 +232,7 @@ def test_progress_never_goes_back(big):
         assert values == sorted(values), f"{number} fell: {values}"
 
 
+@pytest.mark.since("5.progress")
 def test_progress_is_reported_on_the_way(big):
     """The progress of an export is reported on the way, not only at its end."""
     between = {
@@ -120,6 +243,7 @@ def test_progress_is_reported_on_the_way(big):
     assert between, "no answer between 0 and all posts: does the task report its progress?"
 
 
+@pytest.mark.since("5.create")
 def test_a_finished_export_counts_all_posts(big):
     """A finished export counts all posts, and is at 100 percent."""
     last = big.last
@@ -127,11 +251,13 @@ def test_a_finished_export_counts_all_posts(big):
     assert last["percent"] == 100
 
 
+@pytest.mark.since("5.create")
 def test_a_finished_export_stays_finished(author, big):
     """A finished export stays as it is."""
     assert author.get(big.path).json() == big.last
 
 
+@pytest.mark.since("5.create")
 def test_the_archive_is_offered_as_a_file(author, big):
     """The archive is downloaded as a file, with the extension .zip."""
     page = author.get(big.last["archive_url"])
@@ -140,6 +266,7 @@ def test_the_archive_is_offered_as_a_file(author, big):
     assert ".zip" in page.headers["Content-Disposition"]
 
 
+@pytest.mark.since("5.create")
 def test_the_archive_is_whole(big):
     """The archive is whole, and its names stay in the folder where it is unpacked."""
     names = big.archive().namelist()
@@ -147,6 +274,7 @@ def test_the_archive_is_whole(big):
     assert not bad, f"these names lead out of the folder that it is unpacked into: {bad}"
 
 
+@pytest.mark.since("5.create")
 def test_the_archive_has_every_post_once_as_markdown(big):
     """The archive has every post once as Markdown, with front matter and as it was written."""
     texts = big.texts()
@@ -160,6 +288,7 @@ def test_the_archive_has_every_post_once_as_markdown(big):
         assert len(found) == 1, f"the text of {title!r} is in {len(found)} files, not as written"
 
 
+@pytest.mark.since("5.contents")
 def test_the_archive_has_every_post_once_as_a_page(big):
     """The archive has every post once as a page, and an index that links them all."""
     with big.archive() as archive:
@@ -176,6 +305,7 @@ def test_the_archive_has_every_post_once_as_a_page(big):
     assert set(headings) >= set(TRICKY), "the pages of the newest posts lack their titles"
 
 
+@pytest.mark.since("5.pages")
 def test_the_pages_of_the_archive_run_nothing_and_fetch_nothing(big):
     """The pages of the archive run no scripts, and need nothing from outside."""
     with big.archive() as archive:
@@ -192,6 +322,7 @@ def test_the_pages_of_the_archive_run_nothing_and_fetch_nothing(big):
                 assert urlsplit(file).path[1:] in names, f"{name} needs {file}, which is not there"
 
 
+@pytest.mark.since("5.create")
 def test_an_archive_holds_the_posts_of_its_owner_alone(join):
     """An archive has the posts of its owner, and no others."""
     ada, ben = join(), join()
@@ -202,6 +333,7 @@ def test_an_archive_holds_the_posts_of_its_owner_alone(join):
     assert "By Ada" in texts[0]
 
 
+@pytest.mark.since("5.create")
 def test_an_export_of_no_posts_is_refused(join):
     """A user without posts gets no export, but a message that says what to do."""
     person = join()
@@ -216,6 +348,7 @@ def test_an_export_of_no_posts_is_refused(join):
     Export.start(person).until_end()
 
 
+@pytest.mark.since("5.contents")
 def test_the_index_of_an_archive_has_the_newest_post_first_by_month(join):
     """The index of an archive lists the newest post first, under the name of its month."""
     person = join()
@@ -233,6 +366,7 @@ def test_the_index_of_an_archive_has_the_newest_post_first_by_month(join):
         assert part in text, f"“{part}” was expected where “{text}” is, in {found}"
 
 
+@pytest.mark.since("5.neighbours")
 def test_the_pages_of_an_archive_link_to_the_posts_before_and_after(join):
     """Each post of an archive links to the one before it and the one after it, and to the index."""
     person = join()
@@ -251,6 +385,7 @@ def test_the_pages_of_an_archive_link_to_the_posts_before_and_after(join):
     assert "Post two" in pages[one].nav.get_text(), "a link says where it leads"
 
 
+@pytest.mark.since("5.pages")
 def test_the_pages_of_an_archive_have_a_description(big):
     """Each page of an archive has a description of its own, which is short and plain text."""
     with big.archive() as archive:
@@ -266,6 +401,7 @@ def test_the_pages_of_an_archive_have_a_description(big):
     assert texts["学习日志 📚"]["content"] == "写作 强调 👩🏽‍💻", "not as a reader sees it"
 
 
+@pytest.mark.since("5.create")
 def test_a_user_may_run_two_exports_at_once(join):
     """A user may run two exports at once."""
     person = join()
@@ -279,11 +415,13 @@ def test_a_user_may_run_two_exports_at_once(join):
 # Cancel and delete
 
 
+@pytest.mark.since("5.cancel")
 def test_there_is_no_archive_before_the_end(author, running):
     """There is no archive before the export has finished: 409."""
     assert_error(author.get(f"{running.path}/archive"), 409)
 
 
+@pytest.mark.since("5.progress")
 def test_a_running_export_can_be_cancelled(author, running):
     """A running export can be cancelled, and stays cancelled."""
     running.wait(lambda a: a["state"] not in ("PENDING", "STARTED"), "it begins", every=0.02)
@@ -297,6 +435,7 @@ def test_a_running_export_can_be_cancelled(author, running):
     assert answer["archive_url"] is None
 
 
+@pytest.mark.since("5.cancel")
 def test_a_waiting_export_can_be_cancelled(author, running, join):
     """A waiting export can be cancelled."""
     person = join()
@@ -306,6 +445,7 @@ def test_a_waiting_export_can_be_cancelled(author, running, join):
     export.until_end("REVOKED", seconds=10)
 
 
+@pytest.mark.since("5.remove")
 def test_a_finished_export_can_be_deleted(join):
     """A finished export can be deleted, and its archive with it."""
     person = join()
@@ -320,6 +460,7 @@ def test_a_finished_export_can_be_deleted(join):
 # Whose exports
 
 
+@pytest.mark.since("5.create")
 def test_the_list_has_the_current_users_exports_newest_first(join, author, big):
     """The list has the current user's exports only, the newest first."""
     person = join()
@@ -332,6 +473,7 @@ def test_the_list_has_the_current_users_exports_newest_first(join, author, big):
     assert big.accepted.json()["id"] in [e["id"] for e in author.get("/api/exports").json()]
 
 
+@pytest.mark.since("5.cancel")
 def test_exports_of_other_users_are_404(person, author, big):
     """Exports of other users are 404."""
     for method, path in (("GET", ""), ("GET", "/archive"), ("DELETE", "")):
@@ -339,6 +481,7 @@ def test_exports_of_other_users_are_404(person, author, big):
     assert author.get(big.path).json()["state"] == "SUCCESS", "somebody else could delete it"
 
 
+@pytest.mark.since("5.cancel")
 @pytest.mark.parametrize(
     "unknown", ["8dc92a5e-6a3f-4d0b-9d43-0a7c51f2b6e1", "1", "none", "0" * 36, "%00", "9" * 500]
 )
@@ -348,6 +491,7 @@ def test_an_unknown_export_is_404(person, unknown):
         assert_error(person.api(method, f"/api/exports/{unknown}{path}"), 404)
 
 
+@pytest.mark.since("5.cancel")
 def test_anonymous_requests_get_401(visitor, big):
     """Anonymous requests to the API get 401."""
     for method, path in (
@@ -363,6 +507,7 @@ def test_anonymous_requests_get_401(visitor, big):
 # The API's description, and its errors
 
 
+@pytest.mark.since("5.openapi")
 def test_the_api_is_documented(visitor, person):
     """The OpenAPI document has every operation on exports."""
     page = person.get("/api/openapi.json")
@@ -379,6 +524,7 @@ def test_the_api_is_documented(visitor, person):
     assert "202" in post["responses"], f"POST /api/exports is described as {post['responses']}"
 
 
+@pytest.mark.since("5.swagger")
 def test_the_api_documentation_needs_no_other_host(person):
     """The page with the API's documentation loads nothing from other hosts."""
     page = person.get("/api/docs/")
@@ -395,10 +541,16 @@ def test_the_api_documentation_needs_no_other_host(person):
     assert re.search(r"https?://(?!127\.0\.0\.1)[\w.-]+/", page.text) is None, "a foreign address"
 
 
+@pytest.mark.since("5.api")
+def test_a_method_that_an_address_does_not_have_is_an_error_in_json(person):
+    """A method that an address of the API does not know is 405, in JSON."""
+    assert_error(person.api("PUT", "/api/exports"), 405)
+
+
+@pytest.mark.since("5.json")
 def test_api_errors_are_json_and_other_errors_are_pages(person):
     """Errors below /api/ are JSON, all others are pages."""
     assert_error(person.get("/api/no-such-thing"), 404)
-    assert_error(person.api("PUT", "/api/exports"), 405)
     page = person.get("/no-such-page")
     assert page.status == 404
     assert page.is_html
@@ -407,12 +559,14 @@ def test_api_errors_are_json_and_other_errors_are_pages(person):
 # The page
 
 
+@pytest.mark.since("5.list")
 def test_the_exports_page_sends_anonymous_users_to_the_login(visitor):
     """The page of exports sends anonymous users to the login page."""
     page = visitor.get("/exports/")
     assert page.path.startswith("/auth/login"), f"{page}; visitors should be sent to the login"
 
 
+@pytest.mark.since("5.download")
 def test_the_exports_page_works_without_scripts(join):
     """An export can be started and downloaded from the page without any script."""
     person = join()
@@ -437,6 +591,7 @@ def not_logout(form) -> bool:
     return "/auth/logout" not in (form.get("action") or "")
 
 
+@pytest.mark.since("5.bar")
 def test_the_exports_page_has_a_named_progress_bar_for_each_running_export(
     join, author, big, running
 ):
@@ -457,6 +612,7 @@ def test_the_exports_page_has_a_named_progress_bar_for_each_running_export(
     assert not join().get("/exports/").soup("progress"), "bars of other people's exports"
 
 
+@pytest.mark.since("5.cancel")
 def test_a_running_export_is_on_the_page_after_a_reload(author, running):
     """A running export is still on the page after a reload."""
     for _ in range(2):
@@ -464,6 +620,7 @@ def test_a_running_export_is_on_the_page_after_a_reload(author, running):
         assert running.id in page.text, f"{page} does not show the export that runs"
 
 
+@pytest.mark.since("5.bar")
 def test_each_export_is_headed_by_its_state(author, big, running):
     """The heading of an export is its state, with the percentage as long as it runs."""
     running.wait(lambda a: a["percent"], "it begins")
@@ -477,6 +634,7 @@ def test_each_export_is_headed_by_its_state(author, big, running):
     assert len({re.sub(r"[\d, %]", "", state) for state in states.values()}) >= 2, states
 
 
+@pytest.mark.since("5.remove")
 def test_deleting_an_export_asks_on_a_page_of_its_own(join):
     """Deleting an export asks on a page that needs no script and says what it deletes."""
     person = join()
@@ -497,6 +655,7 @@ def test_deleting_an_export_asks_on_a_page_of_its_own(join):
     assert_error(person.get(export.path), 404)
 
 
+@pytest.mark.since("5.remove")
 def test_only_its_owner_is_asked_about_an_export(join, person, big):
     """Nobody else can see or answer the question whether to delete an export: 404."""
     path = f"/exports/{big.id}"
@@ -510,6 +669,7 @@ def test_only_its_owner_is_asked_about_an_export(join, person, big):
     assert big.look()["state"] == "SUCCESS"
 
 
+@pytest.mark.since("5.cancel")
 def test_a_cancel_that_comes_too_late_deletes_nothing(join):
     """A cancel button of a page that is not up to date does not delete a finished export."""
     person = join()
@@ -522,12 +682,14 @@ def test_a_cancel_that_comes_too_late_deletes_nothing(join):
     assert export.look()["state"] == "SUCCESS"
 
 
+@pytest.mark.since("5.swagger")
 def test_the_exports_page_leads_programs_to_the_api(person):
     """The page of exports has a link to the API's documentation."""
     page = person.get("/exports/")
     assert "/api/docs/" in page.links(), f"{page} links to {page.links()}"
 
 
+@pytest.mark.since("5.no-worker")
 @pytest.mark.ours
 def test_commands_on_the_exports_page_are_code(own_server):
     """Without Redis or a worker, the page tells which command starts one, as <code>."""
@@ -547,6 +709,7 @@ def test_commands_on_the_exports_page_are_code(own_server):
     own_server.forget_logs()
 
 
+@pytest.mark.since("5.bar")
 def test_the_exports_page_has_its_script_in_a_file(author):
     """The page has its script in a file."""
     page = author.get("/exports/")

@@ -25,6 +25,7 @@ except Exception as problem:
 """
 
 
+@pytest.mark.since("5.kombu")
 def test_kombu_still_needs_the_fix(server):
     """kombu has the fault that app/kombu_fix.py works around."""
     channel = kombu.Connection(server.project.env["REDIS_URL"]).channel()
@@ -34,6 +35,7 @@ def test_kombu_still_needs_the_fix(server):
     assert "'client'" in str(raised.value), f"another fault: {raised.value}"
 
 
+@pytest.mark.since("5.kombu")
 def test_the_fix_raises_what_celery_handles(server):
     """With the fix, a worker that lost Redis gets an error that Celery handles."""
     result = server.project.python("-c", CLOSED_CHANNEL)

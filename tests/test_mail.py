@@ -91,9 +91,104 @@ def choose(browser: Browser, path: str, password: str):
     return browser.submit(path, password=password)
 
 
+# The smallest task, as one types it in `flask shell`
+
+SEND = """
+from flask.cli import ScriptInfo
+with ScriptInfo().load_app().app_context():
+    from app.{module} import {task}
+    {task}.delay({arguments})
+"""
+
+
+def delay(server: Server, task: str, *arguments: str) -> None:
+    """Send a task to the worker: ``mail.send_mail``."""
+    module, name = task.split(".")
+    code = SEND.format(module=module, task=name, arguments=", ".join(map(repr, arguments)))
+    result = server.project.python("-c", code)
+    assert result.code == 0, str(result)
+
+
+def send_mail(server: Server) -> str:
+    """Send a mail to a new address, and return that."""
+    to = f"{new_name()}@example.org"
+    delay(server, "mail.send_mail", to, "Hello", "A short text.")
+    return to
+
+
+@pytest.mark.since("5.mail", until="5.clock")
+def test_a_task_runs_in_the_worker(server, worker):
+    """`send_mail.delay()` returns at once, and the worker has the mail."""
+    to = send_mail(server)
+    assert server.workers, "this app has no worker"
+    wait_until(lambda: to in server.worker.output, "the mail in the worker's log")
+
+
+@pytest.mark.since("5.smtp", until="5.clock")
+def test_a_mail_goes_to_the_mail_server(site, smtp):
+    """With MAIL_URL, the worker hands a mail to that server."""
+    count = len(smtp.mails)
+    to = send_mail(site)
+    mail = smtp.next(to, count)
+    assert mail["Subject"] == "Hello"
+    assert mail["Date"]
+
+
+@pytest.mark.since("5.tls", until="5.clock")
+@pytest.mark.filterwarnings("ignore:Requiring AUTH:UserWarning")  # aiosmtpd sees no smtps://
+@pytest.mark.parametrize("tls", ["starttls", "smtps"])
+def test_the_worker_logs_in_to_the_mail_server_by_tls(idle_server, tmp_path, tls):
+    """A mail server that wants a password gets it, by TLS."""
+    smtp = MailServer(tmp_path, tls=tls, login=("study", "s3cret")).start()
+    try:
+        idle_server.project.env |= {"MAIL_URL": smtp.url, "SSL_CERT_FILE": str(smtp.certificate)}
+        idle_server.start().start_worker()
+        smtp.next(send_mail(idle_server), 0)
+    finally:
+        smtp.stop()
+
+
+@pytest.mark.since("5.retry", until="5.clock")
+def test_a_task_tries_again(site, smtp):
+    """A mail server that says "not now" gets the same mail again, with the same Message-ID."""
+    tries, count = smtp.tries, len(smtp.mails)
+    smtp.replies = ["451 4.3.0 Not now"]
+    to = send_mail(site)
+    mail = smtp.next(to, count)
+    assert smtp.tries == tries + 2
+    assert mail["Message-ID"]
+    site.forget_logs()
+
+
+@pytest.mark.since("5.refused", until="5.clock")
+def test_a_task_gives_up_what_can_never_work(site, smtp):
+    """A mail server that says "never" is not asked again."""
+    worker, tries = site.workers[0], smtp.tries
+    before = len(worker.output)
+    smtp.replies = ["550 5.1.1 No such user"]
+    send_mail(site)
+    wait_until(lambda: "No such user" in worker.output[before:], "the refusal in the worker's log")
+    time.sleep(3)  # a second try would come within two seconds
+    assert smtp.tries == tries + 1, "a mail that was refused for good was sent again"
+    site.forget_logs()
+
+
+@pytest.mark.since("5.link", until="5.clock")
+def test_the_task_mails_a_link_to_the_account_with_the_address(site, smtp, ada):
+    """`send_reset_link` mails a link to the account with an address, and nothing to others."""
+    count = len(smtp.mails)
+    for to in (f"{new_name()}@example.org", ada.email):
+        delay(site, "reset.send_reset_link", to, f"{site.url}/auth/reset/TOKEN")
+    mail = smtp.next(ada.email, count)
+    assert ada.username in mail.get_content()
+    assert "TOKEN" not in link_in(mail)
+    assert len(smtp.mails) == count + 1
+
+
 # The address of an account
 
 
+@pytest.mark.since("5.address")
 def test_an_account_may_have_no_address(visitor):
     """A mail address is optional."""
     visitor.submit("/auth/register", username=new_name(), password="a long password", email="")
@@ -108,6 +203,7 @@ NO_ADDRESSES = (
 )
 
 
+@pytest.mark.since("5.address")
 @pytest.mark.parametrize("email", NO_ADDRESSES, ids=lambda email: ascii(email)[:30])
 def test_what_is_no_address_is_refused(visitor, email):
     """What is no mail address is refused, with a message beside the field."""
@@ -118,6 +214,7 @@ def test_what_is_no_address_is_refused(visitor, email):
     assert page.messages, f"{page}, and no message says why"
 
 
+@pytest.mark.since("5.account")
 @pytest.mark.parametrize(
     "email", ["ada+{}@example.org", "用户{}@例子.公司", "o'hara.{}@bücher.example"]
 )
@@ -129,6 +226,7 @@ def test_an_address_in_any_script_is_taken(site, email):
     person.close()
 
 
+@pytest.mark.since("5.account")
 def test_an_address_belongs_to_one_account(site, ada, visitor):
     """An address of another account is refused, in any case."""
     page = visitor.submit(
@@ -145,6 +243,7 @@ def test_an_address_belongs_to_one_account(site, ada, visitor):
         assert ben.get("/auth/account").soup.find("input", {"name": "email"})["value"] == ben.email
 
 
+@pytest.mark.since("5.address")
 def test_an_address_is_for_its_owner_alone(site, ada):
     """No other user sees an address."""
     number = ada.write("By Ada")
@@ -154,6 +253,7 @@ def test_an_address_is_for_its_owner_alone(site, ada):
                 assert ada.email not in browser.get(path).text, f"{path} shows an address"
 
 
+@pytest.mark.since("5.forgot")
 def test_an_address_can_be_changed_and_removed(ada, smtp):
     """The account page changes the address, and removes it."""
     ada.email = f"{new_name()}@example.org"
@@ -167,6 +267,7 @@ def test_an_address_can_be_changed_and_removed(ada, smtp):
 # A forgotten password
 
 
+@pytest.mark.since("5.forgot")
 def test_a_forgotten_password_is_replaced(ada, visitor, smtp):
     """The link in the mail sets a new password, and ends all sessions."""
     count = len(smtp.mails)
@@ -181,6 +282,7 @@ def test_a_forgotten_password_is_replaced(ada, visitor, smtp):
     assert visitor.is_logged_in()
 
 
+@pytest.mark.since("5.forgot")
 def test_a_link_is_good_once(ada, visitor, smtp):
     """Of two links, none is good after one of them was used."""
     first, second = link_for(ada, smtp), link_for(ada, smtp)
@@ -191,6 +293,7 @@ def test_a_link_is_good_once(ada, visitor, smtp):
         assert page.messages, f"{page}, and no message says why"
 
 
+@pytest.mark.since("5.forgot")
 def test_a_link_dies_with_the_password_the_address_and_the_account(site, smtp, visitor):
     """A change of the password or the address, or the end of the account, voids a link."""
     for change in (
@@ -209,6 +312,7 @@ def test_a_link_dies_with_the_password_the_address_and_the_account(site, smtp, v
             assert page.path == "/auth/forgot", f"{page}; the link still works"
 
 
+@pytest.mark.since("5.forgot")
 @pytest.mark.parametrize("token", ["x", "TOKEN", "e30", "1.2.3", "MQ.aaaa.bbbb", "%00", "a" * 5000])
 def test_a_forged_link_does_nothing(visitor, token):
     """A link that nobody has sent leads back, with a message."""
@@ -217,6 +321,7 @@ def test_a_forged_link_does_nothing(visitor, token):
     assert page.messages
 
 
+@pytest.mark.since("5.reset")
 @pytest.mark.ours
 def test_a_link_is_good_for_an_hour(site, ada, visitor, smtp):
     """A link of more than an hour ago is too old."""
@@ -238,6 +343,7 @@ def test_a_link_is_good_for_an_hour(site, ada, visitor, smtp):
         assert page.path.startswith("/auth/reset/") == is_good, f"{page} after {age} s"
 
 
+@pytest.mark.since("5.forgot")
 @pytest.mark.timed
 def test_an_unknown_address_gets_the_same_answer(site, ada):
     """A known and an unknown address get the same answer, in the same time."""
@@ -255,6 +361,7 @@ def test_an_unknown_address_gets_the_same_answer(site, ada):
     assert known < 3 * unknown + 0.05, f"{known:.3f} s for a known one, {unknown:.3f} s else"
 
 
+@pytest.mark.since("5.forgot")
 def test_a_new_password_has_to_be_good(ada, visitor, smtp):
     """A password that is too short is refused, and the link stays good."""
     path = link_for(ada, smtp)
@@ -268,6 +375,7 @@ def test_a_new_password_has_to_be_good(ada, visitor, smtp):
 # The mail server
 
 
+@pytest.mark.since("5.forgot")
 @pytest.mark.parametrize("reply", ["451 4.3.0 Not now", "421 4.7.0 Try again later"])
 def test_a_mail_that_is_refused_for_now_is_sent_again(site, ada, smtp, reply):
     """A mail server that says "not now" gets the mail again."""
@@ -278,6 +386,7 @@ def test_a_mail_that_is_refused_for_now_is_sent_again(site, ada, smtp, reply):
     site.forget_logs()
 
 
+@pytest.mark.since("5.forgot")
 def test_a_mail_that_is_refused_for_good_is_given_up(site, ada, smtp):
     """A mail server that says "never" is not asked again, and the log says so."""
     worker = site.workers[0]
@@ -291,6 +400,7 @@ def test_a_mail_that_is_refused_for_good_is_given_up(site, ada, smtp):
     site.forget_logs()
 
 
+@pytest.mark.since("5.forgot")
 def test_without_a_mail_server_the_worker_prints_the_mail(own_server):
     """Without MAIL_URL, the worker's log has the mail."""
     worker = own_server.start_worker()
@@ -303,6 +413,7 @@ def test_without_a_mail_server_the_worker_prints_the_mail(own_server):
         assert browser.is_logged_in()
 
 
+@pytest.mark.since("5.forgot")
 @pytest.mark.filterwarnings("ignore:Requiring AUTH:UserWarning")  # aiosmtpd sees no smtps://
 @pytest.mark.parametrize("tls", ["starttls", "smtps"])
 def test_a_password_for_the_mail_server_goes_by_tls(idle_server, tmp_path, tls):
@@ -317,6 +428,7 @@ def test_a_password_for_the_mail_server_goes_by_tls(idle_server, tmp_path, tls):
         smtp.stop()
 
 
+@pytest.mark.since("5.forgot")
 @pytest.mark.not_on_mysql("what the worker does before it asks the database again")
 def test_a_password_for_the_mail_server_never_goes_without_tls(idle_server, tmp_path):
     """A mail server that offers no TLS gets no password, and the log says so."""
@@ -334,6 +446,7 @@ def test_a_password_for_the_mail_server_never_goes_without_tls(idle_server, tmp_
     idle_server.forget_logs()
 
 
+@pytest.mark.since("5.forgot")
 @pytest.mark.not_on_mysql("what the worker does before it asks the database again")
 def test_a_mail_server_that_hangs_holds_a_worker_for_seconds(idle_server):
     """A mail server that never answers keeps the worker for some seconds, not for ever."""
@@ -396,6 +509,7 @@ def export_with_mail(person: Person):
     return person.submit("/exports/", mail="on")
 
 
+@pytest.mark.since("5.ready")
 def test_a_mail_says_that_an_export_is_ready(ada, smtp):
     """Who asked for it gets a mail with a link when the export is ready."""
     ada.write()
@@ -408,6 +522,7 @@ def test_a_mail_says_that_an_export_is_ready(ada, smtp):
     assert states == ["SUCCESS"]
 
 
+@pytest.mark.since("5.ready")
 def test_only_who_asks_for_it_gets_a_mail(ada, smtp):
     """Without the tick there is no mail, and without an address there is no tick."""
     ada.write()
@@ -428,6 +543,7 @@ def finished(person: Person, count: int = 1) -> list[str]:
     return states()
 
 
+@pytest.mark.since("5.ready")
 def test_a_mail_that_fails_does_not_make_the_export_fail(site, ada, smtp):
     """An export is finished even if its mail cannot be sent."""
     ada.write()
@@ -438,6 +554,7 @@ def test_a_mail_that_fails_does_not_make_the_export_fail(site, ada, smtp):
     site.forget_logs()
 
 
+@pytest.mark.since("5.ready")
 @pytest.mark.ours
 def test_an_export_that_is_deleted_before_its_mail_is_no_error(own_server):
     """The worker mails nobody about an export that is deleted meanwhile."""
@@ -465,6 +582,7 @@ with app.app_context():
 LONG_AGO = "created_at = '2020-01-01', sent_at = '2100-01-01'"
 
 
+@pytest.mark.since("5.old")
 @pytest.mark.ours
 @pytest.mark.slow
 def test_old_exports_are_deleted_by_the_clock(idle_server):
@@ -498,6 +616,7 @@ def test_old_exports_are_deleted_by_the_clock(idle_server):
         assert ada.get(f"/api/exports/{new}/archive").status == 200, "the new one is gone too"
 
 
+@pytest.mark.since("5.old")
 @pytest.mark.ours
 def test_an_export_that_no_worker_takes_is_revoked(own_server):
     """An export that waits for a worker for a day is revoked, and says why."""

@@ -414,7 +414,7 @@ def test_stars_and_other_marks(text, html):
     assert ui.markdown(text) == html
 
 
-@pytest.mark.since(2)
+@pytest.mark.since("2.write")
 @pytest.mark.about("app/posts.py")
 def test_a_hostile_post_stops_nobody(person, visitor):
     """A hostile post is shown in time, and stops nobody."""

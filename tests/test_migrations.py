@@ -18,7 +18,7 @@ from tests.support.copies import save
 from tests.support.project import Project
 from tests.support.server import Server
 
-pytestmark = pytest.mark.since(4)
+pytestmark = pytest.mark.since("4.first")
 
 USER = "SELECT id, username, password_hash, created_at FROM user ORDER BY id"
 POST = "SELECT id, title, body, created_at, author_id FROM post ORDER BY id"
@@ -74,10 +74,20 @@ def indexes(project: Project, table: str) -> list[str]:
     return [index["name"] for index in project.inspect().get_indexes(table)]
 
 
+@pytest.mark.since("4.setup")
+def test_check_names_what_tables_and_models_differ_in(filled):
+    """`flask db check` names a column that is in the database and in no model."""
+    filled.change("ALTER TABLE post ADD COLUMN subtitle VARCHAR(120)")
+    result = filled.try_flask("db", "check")
+    assert result.code != 0, f"a column is in no model, and nothing is found: {result}"
+    assert "subtitle" in result.output, f"which column is it? {result}"
+
+
 def test_the_revisions_make_what_the_models_say(filled):
     """The revisions make exactly the tables of the models."""
     versions = filled.folder / "migrations" / "versions"
     before = sorted(path.name for path in versions.glob("*.py"))
+    assert before, "there is no revision in migrations/versions"
     output = filled.flask_all(("db", "check"), ("db", "migrate", "-m", "nothing"))
     assert "No changes" in output, f"`flask db migrate` found something to do:\n{output}"
     assert sorted(path.name for path in versions.glob("*.py")) == before
@@ -114,33 +124,54 @@ def test_rows_survive_down_to_the_first_revision_and_up_again(filled, first_revi
 
 
 @pytest.mark.ours
-@pytest.mark.since(4, until=4)  # later steps have the very same revisions
-def test_a_column_with_an_index_comes_and_goes_and_rows_stay(filled):
-    """A column with an index is added and dropped, and the rows stay."""
+@pytest.mark.since("4.is-admin")
+@pytest.mark.about("migrations/env.py")
+def test_accounts_of_before_get_a_value_in_a_new_column(filled, first_revision):
+    """A revision that adds a column gives each row of before a value, and loses no row."""
+    filled.flask("db", "downgrade", first_revision)
+    assert "is_admin" not in columns(filled, "user")
+    before = rows(filled)
+    filled.flask("db", "upgrade", "0002")
+    values = filled.rows("SELECT DISTINCT is_admin FROM user")
+    assert values == [{"is_admin": 0}], f"nobody was an admin before, and now there is {values}"
+    assert rows(filled) == before, "revision 0002 changed rows"
+
+
+@pytest.mark.ours
+@pytest.mark.since("4.language", until=4)  # later steps have the very same revisions
+def test_a_column_with_an_index_comes_and_rows_stay(filled):
+    """A column with an index is added and taken back, and the rows stay."""
+    filled.flask("db", "downgrade", "0002")
     before = rows(filled)
     assert "language" not in columns(filled, "post")
-    filled.flask("db", "downgrade", "0003")
-    assert "language" in columns(filled, "post")
-    assert "ix_post_language" in indexes(filled, "post")
-    assert rows(filled) == before, "revision 0004, downwards, changed rows"
-    filled.change("UPDATE post SET language = 'zh' WHERE id = 1")
-    filled.flask("db", "downgrade", "0002")
-    assert "language" not in columns(filled, "post")
-    assert rows(filled) == before, "revision 0003, downwards, changed rows"
     filled.flask("db", "upgrade", "0003")
+    assert "ix_post_language" in indexes(filled, "post")
     languages = filled.rows("SELECT DISTINCT language FROM post")
     assert languages == [{"language": "en"}], "a new NOT NULL column needs a value for old rows"
     assert rows(filled) == before, "revision 0003 changed rows"
+    filled.flask("db", "downgrade", "0002")
+    assert "language" not in columns(filled, "post")
+    assert rows(filled) == before, "revision 0003, downwards, changed rows"
+
+
+@pytest.mark.ours
+@pytest.mark.since("4.change-of-mind", until=4)
+def test_a_column_with_an_index_goes_and_rows_stay(filled):
+    """A column with an index is dropped and comes back, and the rows stay."""
+    before = rows(filled)
+    assert "language" not in columns(filled, "post")
+    filled.flask("db", "downgrade", "0003")
+    assert "ix_post_language" in indexes(filled, "post")
+    assert rows(filled) == before, "revision 0004, downwards, changed rows"
+    filled.change("UPDATE post SET language = 'zh' WHERE id = 1")
     filled.flask("db", "upgrade", "0004")
     assert "language" not in columns(filled, "post")
     assert "ix_post_language" not in indexes(filled, "post")
     assert rows(filled) == before, "revision 0004 changed rows"
 
 
-CREATED = "SELECT name, sql FROM sqlite_master WHERE name IN ('user', 'post')"
-
-
 @pytest.mark.ours
+@pytest.mark.since("4.setup")
 def test_the_constraints_have_names(filled):
     """Every constraint keeps its name, which later revisions need."""
     database = filled.inspect()
@@ -203,6 +234,7 @@ def test_a_database_of_step_3_is_taken_over(idle_server, legacy):
     assert page.heading == "Edited", f"{page}; an old post should still be its author's"
 
 
+@pytest.mark.since("4.behind")
 @pytest.mark.about("app/errors.py")
 def test_before_the_upgrade_pages_say_what_to_do(idle_server):
     """Before `flask db upgrade` the pages are a 503 that names this command."""
@@ -228,6 +260,7 @@ def test_before_the_upgrade_pages_say_what_to_do(idle_server):
     idle_server.forget_logs()
 
 
+@pytest.mark.since("4.make-admin")
 def test_make_admin_of_an_unknown_user_is_an_error(server):
     """`flask make-admin` of an unknown user is an error that names them."""
     result = server.project.try_flask("make-admin", "nobody-of-that-name")
@@ -236,6 +269,7 @@ def test_make_admin_of_an_unknown_user_is_an_error(server):
     assert "Traceback" not in result.output, str(result)
 
 
+@pytest.mark.since("4.make-admin")
 def test_make_admin_says_that_it_worked(admin):
     """`flask make-admin` says that it worked."""
     person, output = admin
@@ -244,6 +278,7 @@ def test_make_admin_says_that_it_worked(admin):
 
 
 @pytest.mark.ours
+@pytest.mark.since("4.make-admin")
 def test_make_admin_marks_that_user_alone(server, admin, account):
     """`flask make-admin` makes that user an admin, and no others."""
     marked = server.project.rows("SELECT username FROM user WHERE is_admin")

@@ -5,7 +5,7 @@ import pytest
 from tests.support.browser import Browser
 from tests.support.browser import new_name
 
-pytestmark = [pytest.mark.since(3), pytest.mark.about("app/names.py", "app/forms.py")]
+pytestmark = [pytest.mark.since("3.visible"), pytest.mark.about("app/names.py", "app/forms.py")]
 
 PASSWORD = "a long password"
 
@@ -66,7 +66,7 @@ def test_nobody_registers_as_somebody_else_with_something_invisible(server, acco
             assert page.messages, f"{page}, and no message says why"
 
 
-@pytest.mark.since(2)
+@pytest.mark.since("2.write")
 @pytest.mark.parametrize(
     "title",
     ["I ❤️ Flask", "👩‍💻 day 1", "学习日志", "नमस्ते", "Straße №5", "🇩🇪", "e\u0301t\u00e9"],
@@ -77,6 +77,7 @@ def test_a_title_in_any_script_is_taken(person, title):
     assert number
 
 
+@pytest.mark.since("3.names")
 @pytest.mark.parametrize(
     "name", ["学习日志", "Ada Lovelace", "محمد", "नमस्ते", "Ωμέγα", "Günther 🎉"]
 )
@@ -88,6 +89,15 @@ def test_a_name_in_any_script_is_taken(server, name):
         assert browser.is_logged_in(), f"{page} for the name {name!r}"
         other.login(name.upper(), PASSWORD)
         assert other.is_logged_in(), f"{name!r} cannot log in as {name.upper()!r}"
+
+
+def test_a_name_is_kept_in_its_standard_spelling(visitor):
+    """A name is kept in its standard spelling: full width as normal width, a gap as one space."""
+    name = new_name("Ada  ")
+    page = visitor.register(name.replace("Ada", "\uff21\uff44\uff41"), PASSWORD)
+    assert visitor.is_logged_in(), f"{page}"
+    menu = visitor.get("/").soup.find("nav").get_text()
+    assert " ".join(name.split()) in menu, f"{page}, and the menu has another spelling: {menu}"
 
 
 # The same password, typed on two systems.
@@ -103,6 +113,7 @@ SAME_PASSWORDS = {
 }
 
 
+@pytest.mark.since("3.passwords")
 @pytest.mark.parametrize(("first", "second"), SAME_PASSWORDS.values(), ids=SAME_PASSWORDS.keys())
 def test_a_password_is_the_same_on_every_keyboard(server, first, second):
     """A password that another system spells with other code points still logs in."""

@@ -8,7 +8,7 @@ import pytest
 from tests.support import hostile
 
 pytestmark = [
-    pytest.mark.since(2),
+    pytest.mark.since("2.login"),
     pytest.mark.about("app/auth.py", "app/redirects.py"),
     pytest.mark.not_on_mysql("where a login leads"),
 ]
@@ -37,6 +37,7 @@ def test_a_login_never_leads_to_another_site(server, visitor, account, target):
     assert visitor.is_logged_in(), "a hostile ?next= should not stop the login"
 
 
+@pytest.mark.since("2.back")
 @pytest.mark.parametrize("target", hostile.HERE)
 def test_a_login_goes_on_to_pages_of_this_site(visitor, account, target):
     """After a login, ?next= leads to any page of this site."""
@@ -61,6 +62,7 @@ def test_a_repeated_next_never_leads_to_another_site(server, visitor, account):
         visitor.logout()
 
 
+@pytest.mark.since("2.register")
 def test_registering_never_leads_to_another_site(server, visitor):
     """After a registration, ?next= never leads to another site."""
     page = visitor.submit(

@@ -8,9 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from common import ui
 from common.steps import ROOT
 from common.steps import STEPS
 from common.steps import Step
@@ -236,3 +238,19 @@ def test_no_file_loads_from_another_host(folder):
         if path.suffix in (".html", ".css", ".js", ".py"):
             found = fetch.findall(path.read_text(encoding="utf-8"))
             assert not found, f"{folder}/{name} fetches {found}"
+
+
+@pytest.mark.parametrize("folder", ["step02_blueprints", "step06_factory", "2.login", "6.api-v2"])
+def test_home_needs_no_page_that_the_app_does_not_have(folder):
+    """The home page links to what the app has so far; an app of one's own is no step."""
+    app = Flask("app", root_path=f"/home/ada/{folder}/app")
+    app.register_blueprint(ui.bp)
+    with app.test_request_context():
+        assert f"Step {int(folder.removeprefix('step')[:2].strip('.'))} of" in ui.about_step()
+        assert "<a" not in ui.about_step(), "a link to a page that this app does not have"
+        for name in ("auth.register", "exports.index"):
+            app.add_url_rule(f"/{name}", name)
+        assert "<a" in ui.about_step(), "no link to a page that this app has"
+        for name in ("notes", "2. term", "step"):
+            app.root_path = f"/home/ada/{name}/app"
+            assert not ui.about_step(), f"an app of one's own in “{name}” is no step"

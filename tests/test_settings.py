@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.project import Project
 
-pytestmark = [pytest.mark.since(3), pytest.mark.about("config.py")]
+pytestmark = [pytest.mark.since("3.mysql"), pytest.mark.about("config.py")]
 
 
 def assert_one_line(project: Project, name: str, value: str, *command: str) -> None:
@@ -53,7 +53,7 @@ def test_a_blank_database_url_is_the_default(project):
     assert_blank_is_unset(project, "DATABASE_URL")
 
 
-@pytest.mark.since(5)
+@pytest.mark.since("5.celery")
 @pytest.mark.parametrize(
     "value", ["http://localhost", "localhost:6379", "redis://:secret@localhost:port/0", "redis://["]
 )
@@ -62,13 +62,13 @@ def test_a_wrong_redis_url_is_one_clear_line(project, value):
     assert_one_line(project, "REDIS_URL", value, "routes")
 
 
-@pytest.mark.since(5)
+@pytest.mark.since("5.celery")
 def test_a_blank_redis_url_is_the_default(project):
     """A blank REDIS_URL means the default."""
     assert_blank_is_unset(project, "REDIS_URL")
 
 
-@pytest.mark.since(5)
+@pytest.mark.since("5.smtp")
 @pytest.mark.parametrize(
     "value",
     ["localhost:25", "http://localhost", "smtp://", "smtp://ada:secret@localhost:port", "smtp://["],
@@ -78,7 +78,7 @@ def test_a_wrong_mail_url_is_one_clear_line(project, value):
     assert_one_line(project, "MAIL_URL", value, "routes")
 
 
-@pytest.mark.since(5)
+@pytest.mark.since("5.smtp")
 def test_a_blank_mail_url_is_the_default(project):
     """A blank MAIL_URL means that the worker prints the mails."""
     assert_blank_is_unset(project, "MAIL_URL")

@@ -55,7 +55,7 @@ def sent(server: Server, start: int) -> list[Sent]:
 
 
 @pytest.mark.ours
-@pytest.mark.since(3)
+@pytest.mark.since("3.one-query")
 def test_a_page_takes_three_statements_at_most(counted, request):
     """A page takes 3 SQL statements at most, whatever the number of rows."""
     start = counted.web_log.size

@@ -6,7 +6,7 @@ from tests.support.browser import Person
 from tests.support.browser import new_name
 from tests.support.exports import Export
 
-pytestmark = pytest.mark.since(2)
+pytestmark = pytest.mark.since("2.write")
 
 # One, two, three and four bytes a character; joined emoji; Chinese beyond the first 65,536.
 MIXED = "Ada é 学习 𠮷𡈽 👩🏽‍💻📚"
@@ -21,6 +21,7 @@ def new_person(server) -> Person:
     return person
 
 
+@pytest.mark.since("2.login")
 def test_a_username_and_a_password_in_chinese_and_emoji(server):
     """A username and a password may have Chinese characters and emoji."""
     person = new_person(server)
@@ -34,6 +35,7 @@ def test_a_username_and_a_password_in_chinese_and_emoji(server):
     person.close()
 
 
+@pytest.mark.since("2.markdown")
 def test_a_post_in_chinese_and_emoji(person, visitor):
     """A post may have Chinese characters and emoji."""
     number = person.write(MIXED, f"{MIXED}\n\n*{MIXED}*")
@@ -52,7 +54,7 @@ def test_the_longest_post_of_four_byte_characters(person, visitor):
     assert LONG in page.words, f"{page}; 10,000 characters went in, and others came out"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.edit")
 def test_editing_keeps_four_byte_characters(person):
     """Editing keeps emoji and rare Chinese characters."""
     number = person.write("Short", "text")
@@ -62,7 +64,7 @@ def test_editing_keeps_four_byte_characters(person):
     assert form.soup.find("textarea").get_text().strip() == LONG, f"{form} has another text"
 
 
-@pytest.mark.since(5)
+@pytest.mark.since("5.neighbours")
 @pytest.mark.usefixtures("worker")
 def test_an_archive_in_chinese_and_emoji(server):
     """An archive keeps Chinese characters and emoji."""

@@ -8,7 +8,7 @@ from tests.support.browser import Person
 from tests.support.chromium import Chromium
 
 pytestmark = [
-    pytest.mark.since(2),
+    pytest.mark.since("2.unsaved"),
     pytest.mark.ours,
     pytest.mark.about("app/templates/posts/form.html"),
     pytest.mark.xdist_group("browser"),
@@ -37,7 +37,7 @@ def tab(chromium: Chromium, person: Person) -> Iterator[Chromium]:
     chromium.open_nothing()
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.post-fields")
 def test_the_form_says_how_much_of_a_text_still_fits(tab):
     """Below the text is how many characters still fit, counted as the server counts them."""
     assert tab.js(LEFT) == "10,000 characters left"
@@ -55,7 +55,7 @@ def test_the_form_says_how_much_of_a_text_still_fits(tab):
         assert tab.js(f"document.getElementById('{name}') !== null"), f"{name} is not there"
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.post-fields")
 def test_how_much_still_fits_is_read_aloud_near_the_end_alone(tab):
     """A screen reader reads how much still fits only near the end, and not at each key."""
     tab.js(TYPE, "x" * 9900)
@@ -79,7 +79,7 @@ def test_the_browser_asks_before_a_text_is_lost(tab):
     tab.wait("location.pathname !== '/posts/new'", "Enter publishes, and nothing is asked")
 
 
-@pytest.mark.since(3)
+@pytest.mark.since("3.preview")
 def test_the_browser_asks_before_a_previewed_text_is_lost(tab):
     """The browser asks before it leaves a preview: its text is saved nowhere."""
     tab.click("[name=title]")

@@ -57,7 +57,8 @@ class Run:
 
 
 def add_people(site: Site, names: list[str]) -> None:
-    """Add accounts that have the password of ada."""
+    """Add accounts that have the password of ada, with a post each."""
+    people = [{"name": name} for name in names]
     with site.database() as database:
         database.executemany(
             """
@@ -65,7 +66,15 @@ def add_people(site: Site, names: list[str]) -> None:
             SELECT :name, :name, password_hash, lower(hex(randomblob(16))), created_at
             FROM user WHERE username = 'ada'
             """,
-            [{"name": name} for name in names],
+            people,
+        )
+        database.executemany(
+            """
+            INSERT INTO post (title, body, created_at, author_id)
+            SELECT title, body, post.created_at, user.id
+            FROM user JOIN post ON post.id = 1 WHERE username = :name
+            """,
+            people,
         )
 
 

@@ -1,6 +1,7 @@
 """What the home page says of the course: which step this is, what is new, three things to try.
 
-The app is one of the steps if its folder has the name of one. An app of your own has another name.
+The app is one of the steps if its folder has the name of one, or of a part of its lesson, such as
+``2.login``. An app of your own has another name.
 """
 
 import re
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from werkzeug.routing import BuildError
 
 from common.steps import STEPS
+from common.steps import Step
 
 from .rendering import render
 
@@ -86,7 +88,12 @@ def about_step() -> Markup:
     """Return HTML about the step that the app is; nothing if it is none."""
     parts = Path(current_app.root_path).parts
     for step in STEPS:
-        if step.number in TEXTS and any(part.startswith(step.folder) for part in parts):
+        if step.number in TEXTS and any(is_folder_of(step, part) for part in parts):
             title = f"## Step {step.number} of {len(STEPS)}: {step.idea}\n"
             return to_html(title + LINK.sub(link_to, TEXTS[step.number]))
     return Markup()
+
+
+def is_folder_of(step: Step, name: str) -> bool:
+    """Return whether a folder has the name of a step, or of a part of its lesson."""
+    return name.startswith(step.folder) or re.match(rf"{step.number}\.[a-z]", name) is not None

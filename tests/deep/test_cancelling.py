@@ -30,6 +30,7 @@ def people(lab: Lab) -> list[Author]:
     return lab.authors(10_000, 60)
 
 
+@pytest.mark.since("5.heartbeat")
 @pytest.mark.slow
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_cancelling_stops_a_running_export(lab, people, pool):
@@ -55,6 +56,7 @@ def test_cancelling_stops_a_running_export(lab, people, pool):
     assert not export.rows("SELECT position FROM export_chunk", "export_id")
 
 
+@pytest.mark.since("5.remove")
 def test_cancelling_a_waiting_export_and_deleting_a_finished_one(lab, people):
     """A waiting export that is cancelled never starts; a finished one is deleted."""
     few = people[1]
@@ -76,6 +78,7 @@ def test_cancelling_a_waiting_export_and_deleting_a_finished_one(lab, people):
     assert not other.rows("SELECT position FROM export_chunk", "export_id")
 
 
+@pytest.mark.since("5.remove")
 @pytest.mark.slow
 def test_cancel_and_finish_at_the_same_moment(lab, people):
     """An export that finishes as it is cancelled is cancelled or deleted, never half of it."""
@@ -112,6 +115,7 @@ def test_cancel_and_finish_at_the_same_moment(lab, people):
     assert all(ends.values()), f"each should win now and then: {ends}"
 
 
+@pytest.mark.since("5.limit")
 def test_a_user_has_at_most_three_unfinished_exports(lab, people):
     """A user has at most three unfinished exports; a fourth is refused with 429 and a message."""
     few = people[1]
@@ -133,6 +137,7 @@ def test_a_user_has_at_most_three_unfinished_exports(lab, people):
     few.export().until_end()
 
 
+@pytest.mark.since("5.heartbeat")
 def test_waiting_exports_go_to_an_idle_worker(lab, people):
     """Waiting exports go to an idle worker, not to a busy one."""
     many, few = people

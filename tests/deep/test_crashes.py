@@ -49,6 +49,7 @@ WAYS = {
 }
 
 
+@pytest.mark.since("5.heartbeat")
 @pytest.mark.slow
 @pytest.mark.not_on_mysql("mostly waits for Celery and Redis")
 def test_an_export_survives_the_death_of_its_worker(lab):
@@ -111,6 +112,7 @@ tasks.export_posts.apply([sys.argv[1]], task_id=sys.argv[1])
 """
 
 
+@pytest.mark.since("5.lease")
 @pytest.mark.ours
 def test_stopping_a_worker_does_not_fail_its_export(lab):
     """An export whose worker is told to stop is no failure: another worker takes over."""
@@ -121,6 +123,7 @@ def test_stopping_a_worker_does_not_fail_its_export(lab):
     export.cancel()
 
 
+@pytest.mark.since("5.heartbeat")
 @pytest.mark.slow
 def test_a_task_that_is_delivered_three_times_is_done_once(lab):
     """A task that is delivered three times is done once."""
@@ -140,6 +143,7 @@ def test_a_task_that_is_delivered_three_times_is_done_once(lab):
     assert attempts == 1, f"{attempts} of the three did the work"
 
 
+@pytest.mark.since("5.no-worker")
 @pytest.mark.slow
 @pytest.mark.not_on_mysql("waits for Celery and Redis")
 def test_without_a_worker_the_message_names_the_command_to_start_one(lab):
@@ -161,6 +165,7 @@ def test_without_a_worker_the_message_names_the_command_to_start_one(lab):
     export.check_archive()
 
 
+@pytest.mark.since("5.worker")
 @pytest.mark.ours
 def test_a_worker_waits_for_the_tables(lab, step, source):
     """A worker that starts before `flask db upgrade` says what it waits for, and then begins."""
@@ -179,6 +184,7 @@ def test_a_worker_waits_for_the_tables(lab, step, source):
         early.close()
 
 
+@pytest.mark.since("5.failure")
 def test_a_failed_export_can_be_tried_again(lab):
     """A failed export says so without technical words, and a button tries it again."""
     author = lab.authors(50)[0]

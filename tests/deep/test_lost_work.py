@@ -109,6 +109,7 @@ def state_of(export: Export) -> str:
 
 
 @on("sqlite", "mariadb")
+@pytest.mark.since("5.limit")
 def test_the_database_decides_who_is_within_the_limit(lab, few):
     """Of many exports that are started at the same moment, three begin."""
     people = [few.again() for _ in range(AT_ONCE)]
@@ -134,6 +135,7 @@ def test_the_database_decides_who_is_within_the_limit(lab, few):
 
 
 @on("sqlite")
+@pytest.mark.since("5.worker")
 def test_the_tasks_of_another_database_are_left_alone(lab, few, step, source):
     """Two apps on one Redis never take each other's tasks."""
     other = Lab(step, source)
@@ -158,6 +160,7 @@ def test_the_tasks_of_another_database_are_left_alone(lab, few, step, source):
 
 
 @on("sqlite")
+@pytest.mark.since("5.lost")
 def test_a_worker_takes_up_what_redis_has_lost_though_nobody_looks(lab, few):
     """A worker that starts takes up the exports whose tasks Redis has lost."""
     exports = [few.export() for _ in range(LIMIT)]
@@ -171,6 +174,7 @@ def test_a_worker_takes_up_what_redis_has_lost_though_nobody_looks(lab, few):
 
 
 @on("sqlite")
+@pytest.mark.since("5.lost")
 def test_power_is_cut_in_the_middle_and_nobody_looks(lab, many):
     """An export goes on after worker and Redis were killed at once."""
     export = many.export()
@@ -186,6 +190,7 @@ def test_power_is_cut_in_the_middle_and_nobody_looks(lab, many):
 
 
 @on("sqlite")
+@pytest.mark.since("5.lost")
 def test_a_lost_task_is_sent_again_by_looking(lab, many, few):
     """An export whose task is lost while the worker runs goes on when its owner looks."""
     lab.start_worker()
@@ -200,6 +205,7 @@ def test_a_lost_task_is_sent_again_by_looking(lab, many, few):
 
 
 @on("sqlite")
+@pytest.mark.since("5.lost")
 def test_a_task_that_only_waits_does_not_fill_the_queue(lab, few):
     """An export that waits for a worker is sent again at growing intervals only."""
     injected("no worker runs, and somebody looks all the time")
@@ -235,6 +241,7 @@ def away(lab: Lab, request: pytest.FixtureRequest, seconds: float) -> None:
 
 
 @on("sqlite", "mariadb")
+@pytest.mark.since("5.again")
 def test_the_database_is_away_for_seconds(request, lab, many):
     """An export outlives a database that is away; page and row agree, and the account is free."""
     worker = lab.start_worker()

@@ -162,7 +162,7 @@ def test_tables_compare_as_in_sqlite_whatever_the_default(project, mariadb, defa
 
 
 @pytest.mark.ours
-@pytest.mark.since(4)
+@pytest.mark.since("4.first")
 @pytest.mark.one_step
 @pytest.mark.parametrize("default", DEFAULTS)
 def test_migrated_tables_compare_as_in_sqlite_whatever_the_default(project, mariadb, default):
@@ -180,7 +180,7 @@ def make_tables(project: Project) -> None:
 
 
 @pytest.mark.ours
-@pytest.mark.since(4, until=4)
+@pytest.mark.since("4.first", until=4)
 def test_the_first_revision_makes_what_step_3_makes(project, mariadb):
     """The first revision makes exactly the tables that step 3 makes."""
     project.env["DATABASE_URL"] = mariadb.new_database(DEFAULTS[0])
@@ -247,7 +247,7 @@ def test_a_database_outage_is_an_error_page(idle_server, own_mariadb):
     idle_server.forget_logs()  # step 4 says more to the visitor, and less to the log
 
 
-@pytest.mark.since(4)
+@pytest.mark.since("4.behind")
 @pytest.mark.one_step
 def test_a_database_outage_is_a_503(idle_server, own_mariadb):
     """While the database is away, pages answer 503; they recover by themselves."""

@@ -72,6 +72,7 @@ def check_other_pages(person: Author) -> None:
         assert took < 0.5, f"{page} took {took:.1f} s, and needs no Redis"
 
 
+@pytest.mark.since("5.create")
 @pytest.mark.usefixtures("redis_is")
 def test_without_redis_an_export_is_refused_with_503(lab, small):
     """Without Redis an export is refused with 503, and the other pages work."""
@@ -99,6 +100,7 @@ def test_without_redis_an_export_is_refused_with_503(lab, small):
     export.cancel()
 
 
+@pytest.mark.since("5.kombu")
 def test_an_export_survives_an_outage_of_redis(lab):
     """Running exports go on during an outage of Redis, and their progress is still shown."""
     long, short = lab.authors(18_000, 1000)

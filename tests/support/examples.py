@@ -118,7 +118,7 @@ def type_section(section: Section) -> None:
     """Type all blocks of a section in one terminal, one after the other."""
     blocks = blocks_of(section)
     typed = "".join(block.parsed.text for block in blocks)
-    needs_redis = re.search(r"celery|gunicorn|redis|learn\.py run|flask run", typed)
+    needs_redis = re.search(r"celery|gunicorn|redis|learn\.py run|flask run|\.delay\(", typed)
     terminal = Terminal(
         section.step,
         folder_of(section.step, section.part) if section.step else None,

@@ -1,4 +1,4 @@
-"""Exports, the pieces of their archives, and the queue of their tasks."""
+"""Exports."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,12 +8,7 @@ revision = "0005"
 down_revision = "0004"
 
 timestamp = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-blob = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
-options = {
-    "mysql_collate": "utf8mb4_bin",
-    "mariadb_collate": "utf8mb4_bin",
-    "sqlite_autoincrement": True,
-}
+options = {"mysql_collate": "utf8mb4_bin", "mariadb_collate": "utf8mb4_bin"}
 
 
 def upgrade():
@@ -36,27 +31,7 @@ def upgrade():
         **options,
     )
     op.create_index("ix_export_owner_id", "export", ["owner_id"])
-    op.create_table(
-        "export_chunk",
-        sa.Column("export_id", sa.String(36), nullable=False),
-        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("data", blob, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["export_id"], ["export.id"], name="fk_export_chunk_export_id_export"
-        ),
-        sa.PrimaryKeyConstraint("export_id", "position", name="pk_export_chunk"),
-        **options,
-    )
-    op.create_table(
-        "queue",
-        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("name", sa.String(50), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_queue"),
-        **options,
-    )
 
 
 def downgrade():
-    op.drop_table("queue")
-    op.drop_table("export_chunk")
     op.drop_table("export")
