@@ -1,11 +1,13 @@
 """The tour: the lessons in the browser, as a learner reads them."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 from urllib.parse import urldefrag
 from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
 import click
 import lxml.html
@@ -21,10 +23,13 @@ from common.tour import changes
 from common.tour import notes
 from common.tour.app import file_of
 from common.tour.export import export
+from common.tour.own import Own
 from tests.support.axe import axe_source
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.chromium import Chromium
+from tests.support.processes import answers
+from tests.support.processes import wait_until
 from tests.support.tour import Tour
 from tests.support.tour import lines_in
 from tests.support.tour import lines_on
@@ -477,18 +482,20 @@ def test_the_tour_as_files_is_the_same(files, drawn):
 
 def test_links_of_the_files_lead_to_files(files):
     """Every link between the files is relative, and leads to a file and to a place in it."""
+    trees = {
+        file: lxml.html.fromstring(file.read_text(encoding="utf-8"))
+        for file in files.rglob("*.html")
+    }
+    names = {file: set(tree.xpath("//@id")) for file, tree in trees.items()}
     count = 0
-    for file in files.rglob("*.html"):
-        tree = lxml.html.fromstring(file.read_text(encoding="utf-8"))
+    for file, tree in trees.items():
         for link in tree.xpath("//*/@href | //*/@src"):
             if "://" in link:
                 continue
             path, fragment = urldefrag(link)
             target = (file.parent / unquote(path)).resolve() if path else file
             assert target.is_relative_to(files) and target.is_file(), f"{file}: {link}"
-            if fragment:
-                there = lxml.html.fromstring(target.read_text(encoding="utf-8"))
-                assert there.xpath("//*[@id=$name]", name=unquote(fragment)), f"{file}: {link}"
+            assert not fragment or unquote(fragment) in names[target], f"{file}: {link}"
             count += 1
     assert count > 500
 
@@ -511,3 +518,103 @@ def test_the_files_work_in_a_browser(files, tab):
     tab.wait("location.pathname.endsWith('/1/4.html')", "j goes to the next part")
     assert tab.js("getComputedStyle(document.querySelector('.columns')).display") == "grid"
     tab.requests.clear()
+
+
+# -- The learner's own app -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tour, Path]]:
+    """A tour of lesson 1, for an app that has done the first two parts but for one line."""
+    folder = tmp_path_factory.mktemp("own") / "my app"
+    lessons.write(lessons.files_after(parts_of(STEPS[0])[1]), folder)
+    app = folder / "app.py"
+    app.write_text(app.read_text().replace('@app.get("/")', '@app.get("/start")'))
+    tour = Tour("1.template", "--app", folder)
+    yield tour, folder
+    tour.close()
+
+
+@pytest.mark.timed
+def test_parts_are_done_as_they_are_saved(mine, request):
+    """While the page is open, an app that is saved goes from red to green."""
+    tour, folder = mine
+    reader = tour.visitor()
+    tab = request.getfixturevalue("chromium").reset(reader, width=1440)
+    tab.open("/1/2")
+    item = "document.querySelector('li[data-part=\"%s\"]').className"
+    tab.wait(f"{item % '1.hello'} === 'broken'", "the first part is not kept", 60)
+    assert "the home page" in str(tab.js("document.querySelector('.own').textContent")).lower()
+    app = folder / "app.py"
+    app.write_text(app.read_text().replace("/start", "/"))
+    tab.wait(f"{item % '1.hello'} === 'done'", "the first part is kept", 60)
+    tab.wait(f"{item % '1.template'} === 'done'", "the second part is kept", 60)
+    tab.wait(f"{item % '1.about'} === 'broken'", "the page says what is next", 60)
+    trouble = tab.trouble()
+    tab.open_nothing()
+    assert not trouble, trouble
+
+
+def test_ours_is_shown_to_who_has_tried(mine):
+    """Their file is shown against ours once they have tried, as text, whatever is in it."""
+    tour, folder = mine
+    reader = tour.visitor()
+    assert reader.get("/1/4/mine").status == 403
+    assert "Try 1.4 yourself first" in reader.get("/1/4/mine").words
+    (folder / "templates" / "about.html").write_text("<script>alert(1)</script>\n")
+    page = reader.get("/1/4/mine")
+    assert page.status == 200
+    assert ("-", "<script>alert(1)</script>") in lines_on(page.text)
+    assert "<script>alert" not in page.text
+    assert ("+", "def about() -> str:") in lines_on(page.text)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such links for everybody")
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
+    """What a link in the folder leads to is not shown if it is elsewhere."""
+    (tmp_path / "secret").write_text("a secret")
+    folder = tmp_path / "app"
+    (folder / "templates").mkdir(parents=True)
+    (folder / "templates" / "about.html").symlink_to(tmp_path / "secret")
+    (folder / "app.py").symlink_to("../secret")
+    own = Own(STEPS[0], folder)
+    assert own.files({"app.py", "templates/about.html", "../secret"}) == {}
+    assert not own.has_tried(parts_of(STEPS[0])[3])
+
+
+@pytest.mark.timed
+def test_a_part_runs_beside_its_page(mine):
+    """“Run this part” starts it, and the page has a link to it and its log; “Stop” ends it."""
+    tour, _ = mine
+    reader = tour.visitor()
+    page = reader.post("/1/4/run", headers={"Origin": tour.url})
+    assert page.path == "/1/4"
+
+    def running() -> str | None:
+        found = re.search(r'runs: <a href="(http://127.0.0.1:\d+/)"', reader.get("/1/4/live").text)
+        return found[1] if found else None
+
+    url = str(wait_until(running, "part 1.4 runs", seconds=60))
+    assert "Study Log" in requests.get(f"{url}about", timeout=9).text
+    assert requests.get(f"{url}posts/", timeout=9).status_code == 404, "a later part runs"
+    wait_until(lambda: "GET /about" in reader.get("/1/4/live").text, "its log is on the page")
+    reader.post("/1/4/stop", headers={"Origin": tour.url})
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=9)
+
+
+def test_what_ends_the_tour_ends_what_it_started():
+    """A part that runs ends with the tour, even if that is killed."""
+    tour = Tour("1")
+    reader = tour.visitor()
+    reader.post("/1/1/run", headers={"Origin": tour.url})
+
+    def running() -> str | None:
+        found = re.search(r'runs: <a href="(http://127.0.0.1:\d+/)"', reader.get("/1/1/live").text)
+        return found[1] if found else None
+
+    url = str(wait_until(running, "part 1.1 runs", seconds=60))
+    tour.process.terminate()
+    tour.close()
+    port = urlsplit(url).port
+    wait_until(lambda: not answers(port), "the part has ended with the tour")

@@ -34,6 +34,8 @@ from . import notes
 from . import pages
 from . import search
 from .notes import Address
+from .own import Own
+from .runs import Runs
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -42,15 +44,20 @@ POLICY = (
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 HOSTS = ["127.0.0.1", "localhost"]
 
 
-def create_app(token: str | None, *, static: bool = False) -> Flask:
-    """Make the app. ``static`` is for pages that are written as files: links lead to files."""
+def create_app(
+    token: str | None, *, runs: Runs | None = None, own: Own | None = None, static: bool = False
+) -> Flask:
+    """Make the app. ``static`` is for pages that are written as files: links lead to files.
+
+    ``runs`` starts parts, ``own`` is the app of the learner's.
+    """
     app = Flask(__name__, static_url_path="/static")
     app.config["TRUSTED_HOSTS"] = HOSTS
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -61,8 +68,11 @@ def create_app(token: str | None, *, static: bool = False) -> Flask:
         address_of=pages.address_of,
         title_of=pages.title_of,
         neighbours=pages.neighbours,
+        find_state=lessons.find_state,
         to=link_to_file if static else link,
         is_static=static,
+        runs=runs,
+        own=own,
     )
     if token:
         _keep_out_others(app, token)
@@ -82,7 +92,9 @@ def create_app(token: str | None, *, static: bool = False) -> Flask:
         """Say what the commands of the terminal would say."""
         return render_template("tour/error.html", error=error, message=error.message), 503
 
-    _add_pages(app)
+    _add_pages(app, runs, own)
+    if runs:
+        _add_work(app, runs, own)
     return app
 
 
@@ -142,7 +154,7 @@ def file_of(page: str) -> str:
 # -- Pages -----------------------------------------------------------------------------------------
 
 
-def _add_pages(app: Flask) -> None:
+def _add_pages(app: Flask, runs: Runs | None, own: Own | None) -> None:
     to = app.jinja_env.globals["to"]
 
     @app.get("/")
@@ -164,7 +176,9 @@ def _add_pages(app: Flask) -> None:
         found = _part(number, name)
         if name != str(found.place):
             return redirect(link(pages.address_of(found)))
-        return render_template("tour/part.html", page=pages.part_page(found, to))
+        return render_template(
+            "tour/part.html", page=pages.part_page(found, to), version=version(runs, own)
+        )
 
     @app.get("/diff/<old>/<new>")
     def compare(old: str, new: str) -> str:
@@ -215,6 +229,48 @@ def _add_pages(app: Flask) -> None:
         if not name.endswith((".png", ".svg")):
             abort(404)
         return send_from_directory(notes.DOCS, name)
+
+
+def version(runs: Runs | None, own: Own | None) -> str:
+    """Return what changes when there is something new of an app that runs or is checked."""
+    run = runs.now if runs else None
+    return f"{own.version if own else 0}.{run and (run.url, run.count, run.running)}"
+
+
+def _add_work(app: Flask, runs: Runs, own: Own | None) -> None:
+    """Add what runs an app: a part of the course, and the checks of the learner's own."""
+
+    @app.post("/<int:number>/<name>/run")
+    def start(number: int, name: str) -> ResponseReturnValue:
+        """Run a part."""
+        found = _part(number, name)
+        runs.start(found)
+        return redirect(link(pages.address_of(found), "live"), 303)
+
+    @app.post("/<int:number>/<name>/stop")
+    def stop(number: int, name: str) -> ResponseReturnValue:
+        """Stop what runs."""
+        runs.stop()
+        return redirect(link(pages.address_of(_part(number, name)), "live"), 303)
+
+    @app.get("/<int:number>/<name>/live")
+    def live(number: int, name: str) -> ResponseReturnValue:
+        """Send what is new of the apps; nothing where that is known already."""
+        found = _part(number, name)
+        now = version(runs, own)
+        if request.args.get("since") == now:
+            return "", 204
+        return render_template("tour/live.html", part=found, version=now)
+
+    @app.get("/<int:number>/<name>/mine")
+    def mine(number: int, name: str) -> str:
+        """Show the learner's files of a part against those of the course, once they have tried."""
+        found = _part(number, name)
+        if own is None:
+            abort(404, "This tour was started without --app DIR.")
+        if not own.has_tried(found):
+            abort(403, f"Try {found.name} yourself first: your files are as they were before it.")
+        return render_template("tour/mine.html", part=found, files=own.against_ours(found))
 
 
 def _state(name: str) -> State:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 from urllib.parse import unquote
 from urllib.parse import urlsplit
@@ -293,7 +294,8 @@ def _fence(self: RendererHTML, tokens: Tokens, at: int, options: OptionsDict, en
     """Return a block of code; one that quotes a file says which, and leads there."""
     token = tokens[at]
     language, _, rest = token.info.strip().partition(" ")
-    code = f"<code>{colours.draw_block(token.content, language.lower())}</code>"
+    shown = dedent(token.content)  # a quotation may stand further to the left than its file has it
+    code = f"<code>{colours.draw_block(shown, language.lower())}</code>"
     block = f'<pre tabindex="0">{code}</pre>\n'
     part: Part | None = env["part"]
     path = STEP_FOLDER.sub("", rest.strip())

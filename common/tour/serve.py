@@ -15,6 +15,8 @@ from common import stack
 from common.arguments import COMMAND
 
 from .app import create_app
+from .own import Own
+from .runs import Runs
 
 
 class Handler(WSGIRequestHandler):
@@ -26,10 +28,11 @@ class Handler(WSGIRequestHandler):
         """Say nothing: the address has the token in it."""
 
 
-def serve(page: str, port: int, *, browser: bool) -> None:
+def serve(page: str, port: int, *, browser: bool, own: Own | None = None) -> None:
     """Serve the tour on 127.0.0.1, and open ``page`` in the browser."""
     token = secrets.token_urlsafe(16)
-    app = create_app(token)
+    runs = Runs()
+    app = create_app(token, runs=runs, own=own)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     try:
         server = make_server(stack.HOST, port, app, threaded=True, request_handler=Handler)
@@ -45,5 +48,12 @@ def serve(page: str, port: int, *, browser: bool) -> None:
         opening = Timer(0.1, webbrowser.open, (url,))
         opening.daemon = True
         opening.start()
-    with server:
-        server.serve_forever()
+    if own:
+        own.start()
+    try:
+        with server:
+            server.serve_forever()
+    finally:
+        runs.stop()
+        if own:
+            own.close()

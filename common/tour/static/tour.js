@@ -90,5 +90,9 @@ for (const input of document.querySelectorAll(".view input, [name=keys]")) {
   });
 }
 
+// In a long lesson, the part that is open is in sight.
+const here = document.querySelector(".parts [aria-current]");
+if (here) here.closest("nav").scrollTop = here.offsetTop - here.closest("nav").clientHeight / 2;
+
 addEventListener("storage", showDone);
 addEventListener("pageshow", showDone);
