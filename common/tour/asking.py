@@ -27,8 +27,8 @@ def place_of(item: pytest.Item) -> str:
 
 
 def say(**event: Any) -> None:
-    """Print a line of JSON."""
-    print(json.dumps(event), file=sys.__stdout__, flush=True)
+    """Print a line of JSON; pytest may be in the middle of one of its own."""
+    print("\n" + json.dumps(event), file=sys.__stdout__, flush=True)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -32,7 +32,7 @@ def export(folder: Path) -> int:
     """Write the tour into a folder, and return how many pages it has."""
     folder = folder.expanduser().absolute()
     try:
-        _prepare(folder)
+        prepare(folder)
         files = dict(_files())
         if problems := list(_dead_links(files)):
             raise click.ClickException("\n".join(["The tour has links to nothing:", *problems]))
@@ -46,7 +46,7 @@ def export(folder: Path) -> int:
     return sum(name.endswith(".html") for name in files)
 
 
-def _prepare(folder: Path) -> None:
+def prepare(folder: Path) -> None:
     """See to it that nothing of somebody else's is in the folder, and nothing of an older tour."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not (folder / MARK).is_file():
