@@ -10,6 +10,7 @@ import ast
 import hashlib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 STAMP = VENV / ".learn-stamp"
 UNFINISHED = "unfinished\n"
+# What the commands keep in it, with data: a new .venv has them still.
+KEPT = ("parts", "redis")
 VERSION = sys.version_info[:2]
 # What another virtual environment, another project or a shell's start-up file may have left behind:
 # variables that begin like this.
@@ -61,6 +64,8 @@ def main() -> None:
     """Set up .venv if it is not, then become ``python -m common.cli`` in it."""
     _open_standard_streams()
     try:
+        if sys.argv[1:] in (["doctor"], ["doctor", "--fix"]):
+            _call_the_doctor()
         if not is_set_up():
             if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
                 signal.signal(signal.SIGINT, interrupt)
@@ -73,6 +78,31 @@ def main() -> None:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
         sys.exit("\nSet-up stopped. The next call of learn.py begins it again.")
+
+
+def _call_the_doctor() -> NoReturn:
+    """Run `learn.py doctor` as it is: without a set-up, and with the learner's own variables."""
+    from .doctor import doctor
+
+    if not is_in_venv() and python_works():
+        become_venv(sys.argv[1:])
+    sys.exit(doctor(fix="--fix" in sys.argv))
+
+
+def become_venv(words: list[str]) -> NoReturn:
+    """Run learn.py with these words by the Python of .venv, whatever packages it has."""
+    # -E: without the variables that would disturb it, which the doctor still sees.
+    hand_over([str(PYTHON), "-E", "-P", str(ROOT / "learn.py"), *words])
+
+
+def is_in_venv() -> bool:
+    """Tell whether this is the Python of .venv."""
+    return os.path.realpath(sys.prefix) == os.path.realpath(VENV)
+
+
+def is_unfinished() -> bool:
+    """Tell whether the last set-up was interrupted."""
+    return _read_stamp() == UNFINISHED
 
 
 def is_set_up() -> bool:
@@ -186,11 +216,11 @@ def _is_usable() -> bool:
     """Tell whether packages can go into .venv as it is."""
     stamp = _read_stamp()
     if stamp == "":
-        return _python_works() and not _was_moved()
-    return stamp.startswith(_place()) and _python_works()
+        return python_works() and not _was_moved()
+    return stamp.startswith(_place()) and python_works()
 
 
-def _python_works() -> bool:
+def python_works() -> bool:
     """Tell whether .venv has this Python and pip, and they work in .venv and nowhere else."""
     test = (
         "import os, pip, sys; v = sys.version_info; print(v[0], v[1], os.path.realpath(sys.prefix))"
@@ -254,7 +284,11 @@ def _make_venv() -> None:
         )
     # From inside a virtual environment, ask the Python that it was made from.
     base = getattr(sys, "_base_executable", sys.executable)
-    argv = [base, "-I", "-m", "venv", "--clear", str(VENV)]
+    if VENV.is_dir():
+        for path in VENV.iterdir():
+            if path.name not in KEPT:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    argv = [base, "-I", "-m", "venv", str(VENV)]
     _call("a virtual environment", argv, clean_environment())
 
 

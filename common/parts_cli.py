@@ -126,11 +126,17 @@ def checker(step: Step) -> Callable[[list[Part]], bool]:
     return check
 
 
-def start(state: State, directory: Path) -> None:
-    """Make a folder of the learner's own, with the state before a step or a part."""
+def new_folder(directory: Path) -> Path:
+    """Return the path of a folder that is not there yet, or empty: nothing is overwritten."""
     directory = directory.expanduser()
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise click.ClickException(f"{directory} is there already; give the name of a new folder.")
+    return directory
+
+
+def start(state: State, directory: Path) -> None:
+    """Make a folder of the learner's own, with the state before a step or a part."""
+    directory = new_folder(directory)
     first = state if isinstance(state, Part) else lessons.parts_of(_as_step(state))[0]
     before = lessons.state_before(first)
     files = lessons.files_after(before)
@@ -140,7 +146,7 @@ def start(state: State, directory: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"{directory} cannot be made: {error.strerror}.") from error
     what = f"the app of {before.label}" if before else "nothing in it yet"
-    where = f'"{directory}"' if " " in str(directory) else str(directory)
+    where = quoted(directory)
     first_command = f"{COMMAND} diff {state.code}"
     click.echo(f"{directory} is yours, with {what}. Type next:\n")
     rows = [
@@ -153,6 +159,11 @@ def start(state: State, directory: Path) -> None:
     width = max(len(command) for command, _ in rows)
     for command, meaning in rows:
         click.echo(f"  {click.style(command.ljust(width), bold=True)}   {meaning}")
+
+
+def quoted(directory: Path) -> str:
+    """Return a folder as one types it: in quotes, where it has a space."""
+    return f'"{directory}"' if " " in str(directory) else str(directory)
 
 
 def _as_step(state: State) -> Step:

@@ -33,10 +33,10 @@ FEATURES = {
     "forgot": "5.forgot",
     "cancel": "5.cancel",
     "remove-export": "5.remove",
-    "wechat": "6",
+    "wechat": "6.wechat",
 }
 # The -A argument of the Celery worker, from which part on.
-WORKERS = {"5.celery": "app.celery_app", "6": "celery_worker"}
+WORKERS = {"5.celery": "app.celery_app", "6.worker": "celery_worker"}
 
 
 class State:

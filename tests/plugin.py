@@ -30,10 +30,10 @@ from tests.support.project import Project
 
 # The order of the course; the folder deep comes last.
 ORDER = (
-    *("repo", "notes", "examples", "mistakes", "learn"),
+    *("repo", "notes", "examples", "mistakes", "break", "doctor", "learn"),
     *("pages", "accounts", "sessions", "redirects", "posts", "writing", "speed", "markdown"),
     *("names", "unicode", "bad_input", "csrf", "migrations", "database", "admin"),
-    *("exports", "api", "libraries", "factory", "settings", "wechat", "production"),
+    *("exports", "events", "api", "libraries", "factory", "settings", "wechat", "production"),
     *("browser", "accessibility", "suite"),
 )
 

@@ -452,6 +452,14 @@ def test_error_messages_are_beside_their_fields(boss):
     assert not page.soup.select("#messages > *"), f"{page}: the message belongs to the fields"
 
 
+@pytest.mark.since("5.email")
+@pytest.mark.ours
+def test_the_list_of_users_has_a_column_for_mail_addresses(boss):
+    """Admins see the mail addresses of the accounts."""
+    page = boss.get("/admin/user/")
+    assert "Mail" in page.soup.thead.get_text(" "), f"{page} has no column for mail addresses"
+
+
 # Deleting
 
 

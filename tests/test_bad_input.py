@@ -269,7 +269,7 @@ def test_files_instead_of_texts_in_the_admin_form_are_no_server_error(admin):
     send(admin[0], "/admin/user/new/", MULTIPART, FILES, "Content-Length", str(len(FILES)))
 
 
-@pytest.mark.since("2.write")
+@pytest.mark.since("2.size")
 @pytest.mark.about("app/forms.py")
 @pytest.mark.parametrize("body", CHUNKS.values(), ids=CHUNKS.keys())
 def test_a_broken_chunk_is_no_server_error(person, step, body):

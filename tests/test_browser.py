@@ -371,7 +371,7 @@ def events(author: Person) -> None:
     assert any(path.endswith("/events") for path in paths), f"no events among {sorted(paths)}"
 
 
-@pytest.mark.since(6)
+@pytest.mark.since("6.source")
 def test_the_page_listens_to_the_event_stream(events, walk):
     """The page listens to the event stream instead of polling."""
     of_exports = [path.rpartition("/")[2] for path in walk.paths if "/api/exports/" in path]
@@ -381,7 +381,7 @@ def test_the_page_listens_to_the_event_stream(events, walk):
 
 
 @pytest.mark.slow
-@pytest.mark.since(6)
+@pytest.mark.since("6.stream")
 def test_without_events_the_page_polls(events, tab, author):
     """Without the event stream the page polls, and its bar still moves."""
     tab.cdp("Network.enable")
@@ -427,7 +427,7 @@ def tabs(chromium: Chromium, own_server: Server) -> Iterator[tuple[Chromium, Per
     tab.open_nothing()
 
 
-@pytest.mark.since(6)
+@pytest.mark.since("6.source")
 def test_two_tabs_with_three_exports_use_one_stream(tabs, own_server):
     """A page has one stream for all its exports, and a hidden one has none."""
     tab, person, (first, second) = tabs
@@ -451,7 +451,7 @@ def test_two_tabs_with_three_exports_use_one_stream(tabs, own_server):
     assert "/api/exports/events" in tab.paths, "the page polls, it has no stream"
 
 
-@pytest.mark.since(6)
+@pytest.mark.since("6.source")
 def test_an_export_that_was_deleted_leaves_a_tab_that_was_hidden(tabs, own_server):
     """A tab that is shown again drops the exports that were deleted meanwhile."""
     tab, person, (first, _) = tabs
@@ -474,7 +474,7 @@ def test_the_page_says_so_when_its_session_has_ended(tabs, own_server):
     tab.forget_console()  # Chromium reports the 401
 
 
-@pytest.mark.since(6)
+@pytest.mark.since("6.bounded")
 def test_a_page_whose_stream_is_refused_polls(tabs, own_server):
     """A page that gets no stream, since its user has too many, polls."""
     tab, person, (first, _) = tabs
@@ -495,7 +495,7 @@ def test_a_page_whose_stream_is_refused_polls(tabs, own_server):
 # Log in with WeChat
 
 
-@pytest.mark.since(6)
+@pytest.mark.since("6.first-login")
 def test_a_login_with_wechat_works_in_a_browser(chromium, wechat):
     """A login with WeChat works in a browser, and returns to the requested page."""
     visitor = Browser(wechat)

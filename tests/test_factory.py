@@ -18,9 +18,56 @@ from tests.support.server import FLASK_RUN
 from tests.support.server import GUNICORN
 from tests.support.server import require_gunicorn
 
-pytestmark = [pytest.mark.since(6), pytest.mark.xdist_group("factory")]
+pytestmark = [pytest.mark.since("6.testing"), pytest.mark.xdist_group("factory")]
 
 WORKER = ("-m", "celery", "-A", "celery_worker", "worker", "--concurrency", "1")
+
+
+@pytest.mark.since("6.factory")
+def test_the_factory_makes_an_app_each_time(project):
+    """`create_app()` makes a new app each time, with a Celery app of its own."""
+    ask = "one.extensions['celery'] is two.extensions['celery']"
+    code = f"from app import create_app; one, two = create_app(), create_app(); print({ask})"
+    result = project.python("-c", code)
+    assert result.code == 0, f"create_app() twice: {result}"
+    assert result.output.split()[-1] == "False", "both apps have the same Celery"
+
+
+# Two apps in one process, each with a Redis of its own.
+TWO_REDIS = """
+from celery import current_app
+from app import create_app
+
+apps = [create_app(), create_app()]
+for app, url in zip(apps, ["redis://one/0", "redis://two/0"]):
+    app.extensions["celery"].conf.broker_url = url
+for app in [*apps, apps[0]]:
+    app.test_client().get("/about")
+    print(current_app.conf.broker_url)
+"""
+
+
+@pytest.mark.ours
+@pytest.mark.since("6.factory")
+def test_a_request_uses_the_redis_of_its_app(project):
+    """A task goes to the Redis of the app that serves the request."""
+    result = project.python("-c", TWO_REDIS)
+    assert result.code == 0, str(result)
+    used = [line for line in result.output.splitlines() if line.startswith("redis://")]
+    assert used == ["redis://one/0", "redis://two/0", "redis://one/0"]
+
+
+@pytest.mark.since("6.worker")
+def test_an_import_makes_no_app(project):
+    """To import `app` makes no app; `celery_worker` makes the one of the worker."""
+    code = "import app; print([name for name in ('app', 'celery_app') if hasattr(app, name)])"
+    result = project.python("-c", code)
+    assert result.code == 0, str(result)
+    assert result.output.splitlines()[-1] == "[]", f"an import makes an app: {result}"
+    code = "import celery_worker as w; print(w.celery_app is w.flask_app.extensions['celery'])"
+    result = project.python("-c", code)
+    assert result.output.splitlines()[-1] == "True", str(result)
+
 
 # Runs in the step's folder, as a learner's own test would: two apps, with a user in the first.
 TWO_APPS = """
@@ -76,9 +123,8 @@ def two_apps(step, source) -> dict:
     try:
         result = project.python("-c", TWO_APPS)
         assert result.code == 0, f'create_app("testing") twice: {result}'
-        files = list(project.folder.glob("instance/*"))
-        databases = [path.name for path in files if path.read_bytes()[:6] == b"SQLite"]
-        return json.loads(result.output.splitlines()[-1]) | {"files": databases}
+        files = [path.name for path in project.folder.glob("instance/*")]
+        return json.loads(result.output.splitlines()[-1]) | {"files": files}
     finally:
         project.close()
 
@@ -109,9 +155,9 @@ def test_two_apps_have_separate_openapi_documents(two_apps):
 
 
 def test_a_testing_app_does_not_touch_the_real_database(two_apps):
-    """`create_app("testing")` leaves the real database alone."""
+    """`create_app("testing")` leaves the real data alone: the database, and the key."""
     assert two_apps["testing"] == [True, True], 'create_app("testing") sets no TESTING'
-    assert not two_apps["files"], f"tests write into {two_apps['files']}, where the real data is"
+    assert not two_apps["files"], f"tests write {two_apps['files']} into instance/"
 
 
 def try_to_start(server, command: tuple[str, ...], **variables: str) -> tuple[bool, str]:
@@ -129,15 +175,29 @@ def try_to_start(server, command: tuple[str, ...], **variables: str) -> tuple[bo
         process.kill()
 
 
-@pytest.mark.parametrize("command", [FLASK_RUN, GUNICORN, WORKER], ids=lambda words: words[1])
-def test_production_refuses_to_start_without_a_secret_key(server, command):
-    """In production no program starts without SECRET_KEY, and one clear line says why."""
+def assert_no_start_without_a_key(server, command: tuple[str, ...]) -> None:
+    """Check that a program ends in production without SECRET_KEY, with one clear line."""
     started, output = try_to_start(server, command, APP_CONFIG="production")
     assert not started, f"`{command[1]}` started in production without SECRET_KEY"
     assert "SECRET_KEY" in output, f"it does not name what is missing:\n{tail(output)}"
     assert "Traceback" not in output, f"one clear line would do:\n{tail(output)}"
 
 
+@pytest.mark.since("6.production")
+@pytest.mark.parametrize("command", [FLASK_RUN, WORKER], ids=lambda words: words[1])
+def test_production_refuses_to_start_without_a_secret_key(server, command):
+    """In production no program starts without SECRET_KEY, and one clear line says why."""
+    assert_no_start_without_a_key(server, command)
+
+
+@pytest.mark.since("6.gunicorn")
+def test_gunicorn_ends_when_the_settings_are_wrong(server):
+    """Without SECRET_KEY gunicorn ends with one clear line; it does not try for ever."""
+    require_gunicorn()
+    assert_no_start_without_a_key(server, GUNICORN)
+
+
+@pytest.mark.since("6.production")
 def test_production_starts_with_a_secret_key(server):
     """With its settings production starts; with an unknown APP_CONFIG nothing does."""
     started, output = try_to_start(
@@ -154,6 +214,7 @@ def test_production_starts_with_a_secret_key(server):
     server.forget_logs()
 
 
+@pytest.mark.since("6.gunicorn")
 def test_gunicorn_serves_the_app_and_stops_on_sigterm(server, worker):
     """Gunicorn serves the app, and stops on SIGTERM with all its workers."""
     require_gunicorn()

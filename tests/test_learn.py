@@ -245,7 +245,8 @@ def test_table_names_every_step_and_what_to_type(copy):
     assert (code, err) == (0, "")
     for step in STEPS:
         assert re.search(rf"{step.number} +{step.folder} +{re.escape(step.idea)}", out), out
-    assert "learn.py run 1" in out
+    found = re.findall(r"learn.py (\w+)", out)
+    assert found == ["tour", "run", "start", "check", "diff"], "what a learner needs, no more"
     assert "\033" not in out, "colour is for terminals only"
 
 
@@ -253,7 +254,7 @@ def test_help_names_every_command(copy):
     """`--help` names every command."""
     code, out, _ = copy.learn("--help")
     assert code == 0
-    for name in ("run", "diff", "test", "check", "redis"):
+    for name in ("tour", "run", "start", "diff", "test", "check", "redis", "doctor", "break"):
         assert re.search(rf"^  {name} ", out, re.M), f"{name} is not in:\n{out}"
 
 
@@ -1198,8 +1199,6 @@ class Installers:
         tool = "pip install uv" if words[-1] == "uv" else tool
         self.called.append(tool)
         if tool == "venv":
-            assert "--clear" in words
-            shutil.rmtree(bootstrap.VENV, ignore_errors=True)
             make_empty_venv()
         time.sleep(self.pause)
         if tool in self.failing:
@@ -1231,7 +1230,7 @@ def installers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installers:
         "STAMP": venv / ".learn-stamp",
         "_call": installers.call,
         "_installer_environment": dict,
-        "_python_works": lambda: bootstrap.PYTHON.exists(),
+        "python_works": lambda: bootstrap.PYTHON.exists(),
     }.items():
         monkeypatch.setattr(bootstrap, name, value)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
@@ -1281,7 +1280,7 @@ def test_venv_that_lost_a_part_is_set_up_anew(installers, monkeypatch, part):
     set_up_again(installers)
     lost = bootstrap.VENV / part
     shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
-    monkeypatch.setattr(bootstrap, "_python_works", lambda: False)
+    monkeypatch.setattr(bootstrap, "python_works", lambda: False)
     assert set_up_again(installers) == EVERYTHING
 
 
@@ -1309,15 +1308,15 @@ def test_a_python_is_used_only_if_it_keeps_to_its_venv(tmp_path, monkeypatch):
     venv = tmp_path / "my venv"
     monkeypatch.setattr(bootstrap, "VENV", venv)
     monkeypatch.setattr(bootstrap, "PYTHON", venv / "bin" / "python")
-    assert not bootstrap._python_works(), "there is none"
+    assert not bootstrap.python_works(), "there is none"
     bootstrap.PYTHON.parent.mkdir(parents=True)
     bootstrap.PYTHON.symlink_to(sys._base_executable)
-    assert not bootstrap._python_works(), "it would install into the system"
+    assert not bootstrap.python_works(), "it would install into the system"
     home = f"home = {Path(sys._base_executable).parent}\n"
     (venv / "pyvenv.cfg").write_text(home + "include-system-site-packages = false\n")
-    assert not bootstrap._python_works(), "it has no pip"
+    assert not bootstrap.python_works(), "it has no pip"
     (venv / "lib").symlink_to(Path(sys.prefix, "lib"))
-    assert bootstrap._python_works()
+    assert bootstrap.python_works()
 
 
 @pytest.mark.parametrize("tool", EVERYTHING)

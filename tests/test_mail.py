@@ -477,7 +477,7 @@ def test_a_mail_server_that_hangs_holds_a_worker_for_seconds(idle_server):
     idle_server.forget_logs()
 
 
-@pytest.mark.since(6)
+@pytest.mark.since("6.proxy")
 @pytest.mark.not_on_mysql("settings")
 def test_a_changed_host_header_gets_into_no_link(own_server, tmp_path):
     """In production, a mail links to the site's own host, whatever host the client names."""
@@ -579,7 +579,30 @@ from app.clock import revoke_abandoned_exports
 with app.app_context():
     revoke_abandoned_exports()
 """
+RESEND = """
+from flask.cli import ScriptInfo
+app = ScriptInfo().load_app()
+from app.clock import resend_lost_exports
+with app.app_context():
+    resend_lost_exports()
+"""
 LONG_AGO = "created_at = '2020-01-01', sent_at = '2100-01-01'"
+
+
+@pytest.mark.since("5.clock")
+@pytest.mark.ours
+def test_a_lost_task_is_sent_again_by_the_clock(own_server):
+    """A task that nobody has taken is sent again by the clock, though nobody looks."""
+    with Person(own_server).join() as ada:
+        ada.write()
+        ada.submit("/exports/")
+        own_server.project.change("UPDATE export SET sent_at = '2020-01-01 00:00:00.000000'")
+        own_server.redis.kill()
+        own_server.start_redis()  # it is empty now
+        result = own_server.project.python("-c", RESEND)
+        assert result.code == 0, str(result)
+        (row,) = own_server.project.rows("SELECT * FROM export")
+        assert not str(row["sent_at"]).startswith("2020"), "nobody has sent its task again"
 
 
 @pytest.mark.since("5.old")

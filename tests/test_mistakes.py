@@ -4,11 +4,12 @@ import re
 
 import pytest
 
+from common.mistakes import Mistake
+from common.mistakes import all_mistakes
+from common.mistakes import git_apply
 from tests.support.course import text_pages
-from tests.support.mistakes import Mistake
-from tests.support.mistakes import all_mistakes
-from tests.support.mistakes import git_apply
 from tests.support.mistakes import quoted
+from tests.support.mistakes import source_of
 from tests.support.mistakes import trial
 from tests.support.project import Project
 
@@ -28,13 +29,13 @@ def test_each_mistake_fits_its_folder(mistake):
     """The patch of each mistake fits the folder of its step as it is now."""
     if not mistake.diff:
         return
-    project = Project(mistake.step, mistake.folder)
+    project = Project(mistake.step, source_of(mistake))
     try:
         problem = git_apply(mistake.diff, project.folder)
     finally:
         project.close()
     assert not problem, (
-        f"{mistake.path.name} does not fit {mistake.folder.name} any more:\n{problem}"
+        f"{mistake.path.name} does not fit {mistake.state.folder} any more:\n{problem}"
     )
 
 

@@ -84,7 +84,7 @@ def test_a_blank_mail_url_is_the_default(project):
     assert_blank_is_unset(project, "MAIL_URL")
 
 
-@pytest.mark.since(6)
+@pytest.mark.since("6.production")
 @pytest.mark.parametrize("value", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_for_tests_only(project, value):
     """A DATABASE_URL in memory is refused: each process would have a database of its own."""

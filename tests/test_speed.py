@@ -98,7 +98,7 @@ FROM numbers
 
 
 @pytest.mark.ours
-@pytest.mark.since(6)
+@pytest.mark.since("6.million")
 @pytest.mark.not_on_mysql("it counts the steps of SQLite's machine")
 def test_a_list_of_many_posts_costs_what_a_short_one_costs(own_server):
     """The list costs the same with 45 posts and with 100,045, on the first and the last page."""

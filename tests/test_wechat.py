@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from sqlalchemy.exc import IntegrityError
 
 from common.stack import free_port
 from common.wechat_standin import FAULTS
@@ -30,7 +31,6 @@ from tests.support.wechat import answer
 from tests.support.wechat import log_in
 from tests.support.wechat import to_wechat
 
-for_apps = pytest.mark.since(6)
 CALLBACK = "/auth/wechat/callback"
 
 pytestmark = pytest.mark.xdist_group("wechat")
@@ -70,10 +70,25 @@ def assert_refused(page: Page, browser: Browser) -> None:
     assert not browser.is_logged_in(), f"{page}, but somebody is logged in"
 
 
+# What is stored
+
+
+@pytest.mark.since("6.openid")
+def test_an_openid_belongs_to_one_user(server):
+    """A user may have an openid, and no two users have the same one."""
+    openid = f"o{secrets.token_hex(8)}"
+    people = [Person(server).join() for _ in range(2)]
+    give = "UPDATE user SET wechat_openid = :openid WHERE username = :name"
+    server.project.change(give, openid=openid, name=people[0].username)
+    with pytest.raises(IntegrityError):
+        server.project.change(give, openid=openid, name=people[1].username)
+    assert all(person.get("/posts/").status == 200 for person in people)
+
+
 # Configured or not
 
 
-@for_apps
+@pytest.mark.since("6.wechat")
 @pytest.mark.parametrize("path", [LOGIN, CALLBACK])
 def test_the_routes_exist_only_with_an_app_id(visitor, browser, path):
     """The login with WeChat exists only with a WECHAT_APP_ID."""
@@ -81,7 +96,7 @@ def test_the_routes_exist_only_with_an_app_id(visitor, browser, path):
     assert visitor.get(path).status == 404, "not configured, but it is there"
 
 
-@for_apps
+@pytest.mark.since("6.wechat")
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/register"])
 def test_the_button_exists_only_with_an_app_id(visitor, browser, path):
     """The button for WeChat is shown only with a WECHAT_APP_ID, and keeps ?next=."""
@@ -92,7 +107,7 @@ def test_the_button_exists_only_with_an_app_id(visitor, browser, path):
     assert LOGIN not in visitor.get(path).text, f"{path} offers what is not there"
 
 
-@for_apps
+@pytest.mark.since("6.person")
 @pytest.mark.parametrize(
     ("variables", "name"),
     [
@@ -133,7 +148,7 @@ def without_a_server(project: Project, **variables: str) -> tuple[str, list]:
     return result.output, json.loads(result.output.splitlines()[-1])
 
 
-@for_apps
+@pytest.mark.since("6.wechat")
 def test_the_redirect_to_wechat_has_the_documented_form(server):
     """The redirect to WeChat has the documented parameters, in the documented order."""
     # The callback uses a proxy that does not exist, so no request leaves this machine.
@@ -154,7 +169,7 @@ def test_the_redirect_to_wechat_has_the_documented_form(server):
     assert re.fullmatch(r"[A-Za-z0-9]{16,128}", values["state"]), values["state"]
 
 
-@for_apps
+@pytest.mark.since("6.wechat")
 def test_an_unreachable_wechat_is_a_message(server):
     """If WeChat cannot be reached, the login page shows a message."""
     nobody = f"http://127.0.0.1:{free_port()}/"
@@ -167,7 +182,7 @@ def test_an_unreachable_wechat_is_a_message(server):
 # Log in, and link
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 def test_the_first_login_creates_an_account_and_later_ones_find_it(visit):
     """The first login makes an account, and the next ones find it."""
     account, nickname = new_name(), new_name("Lin")
@@ -185,7 +200,7 @@ def test_the_first_login_creates_an_account_and_later_ones_find_it(visit):
     assert "Another nickname" not in page.words
 
 
-@for_apps
+@pytest.mark.since("6.wechat")
 def test_the_state_is_new_each_time(browser):
     """Each login has a new state."""
     states = {dict(parse_qsl(urlsplit(to_wechat(browser).url).query))["state"] for _ in range(3)}
@@ -204,7 +219,7 @@ NICKNAMES = {
 }
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 @pytest.mark.parametrize(("nickname", "name"), NICKNAMES.values(), ids=NICKNAMES.keys())
 def test_the_username_is_the_nickname(browser, nickname, name):
     """The username of a new account is the nickname."""
@@ -228,7 +243,7 @@ SPELLINGS = {
 }
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 @pytest.mark.ours
 @pytest.mark.parametrize("nickname", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_any_nickname_gives_a_valid_unique_username(visit, nickname):
@@ -246,7 +261,7 @@ def test_any_nickname_gives_a_valid_unique_username(visit, nickname):
         assert name[-1] != "\u200d", f"{name!r} ends in the middle of a character"
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 def test_half_an_emoji_in_a_nickname_is_dropped(browser):
     """Half an emoji in a nickname does no harm."""
     name = new_name("Half")
@@ -255,7 +270,7 @@ def test_half_an_emoji_in_a_nickname_is_dropped(browser):
     assert name in browser.get("/").words
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 @pytest.mark.ours
 def test_a_taken_username_gets_a_number(visit, member):
     """A nickname that is taken as a username gets a number."""
@@ -267,7 +282,7 @@ def test_a_taken_username_gets_a_number(visit, member):
     assert member.come_back(visit()).is_logged_in(), "the password of who had the name is lost"
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 def test_the_new_account_has_an_unknown_password(visit, browser):
     """An account made by WeChat has no password that can be guessed."""
     name = new_name("Nopass")
@@ -278,7 +293,7 @@ def test_the_new_account_has_an_unknown_password(visit, browser):
         assert not other.is_logged_in(), f"the password “{password}” lets anybody in"
 
 
-@for_apps
+@pytest.mark.since("6.link")
 def test_the_current_user_can_link_wechat(visit, member):
     """The current user can link WeChat to their account, and then log in by both."""
     account = new_name()
@@ -293,7 +308,7 @@ def test_the_current_user_can_link_wechat(visit, member):
     assert member.come_back(visit()).is_logged_in(), "the password should work as before"
 
 
-@for_apps
+@pytest.mark.since("6.link")
 def test_a_wechat_account_of_another_user_cannot_be_linked(visit, member):
     """A WeChat account that is linked to another user cannot be linked."""
     account, nickname = new_name(), new_name("Lin")
@@ -306,7 +321,7 @@ def test_a_wechat_account_of_another_user_cannot_be_linked(visit, member):
     assert nickname in owner.get("/").words, "the account in WeChat has changed hands"
 
 
-@for_apps
+@pytest.mark.since("6.link")
 @pytest.mark.ours
 def test_linking_another_wechat_account_replaces_the_first(visit, member):
     """Linking another WeChat account replaces the first."""
@@ -322,7 +337,7 @@ def test_linking_another_wechat_account_replaces_the_first(visit, member):
 # state
 
 
-@for_apps
+@pytest.mark.since("6.wechat")
 @pytest.mark.parametrize(
     "state", ["", "0" * 32, "é" * 32, "\x00", "x" * 5000], ids=["none", "wrong", "é", "NUL", "long"]
 )
@@ -334,7 +349,7 @@ def test_a_wrong_state_is_refused(browser, state):
     assert_refused(browser.get(path), browser)  # a state is valid once, also after a failure
 
 
-@for_apps
+@pytest.mark.since("6.wechat")
 def test_a_callback_of_another_browser_logs_nobody_in(visit):
     """Or victims would use the attacker's account, and write their posts there."""
     sender = visit()
@@ -346,7 +361,7 @@ def test_a_callback_of_another_browser_logs_nobody_in(visit):
         assert_refused(victim.get(link), victim)
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 def test_a_callback_of_another_browser_links_nothing(visit, member):
     """Or the attacker could log in to the victim's account."""
     sender, account = visit(), new_name()
@@ -355,7 +370,7 @@ def test_a_callback_of_another_browser_links_nothing(visit, member):
     assert member.username not in sender.get("/").words
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 def test_a_callback_is_valid_once(visit, browser):
     """A callback works once."""
     path = answer(browser, to_wechat(browser), new_name())
@@ -367,7 +382,7 @@ def test_a_callback_is_valid_once(visit, browser):
     assert_refused(browser.get(path), browser)
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 def test_an_old_cookie_does_not_make_a_code_valid_again(browser):
     """An old session cookie does not make a callback work again."""
     path = answer(browser, to_wechat(browser), new_name())
@@ -378,7 +393,7 @@ def test_an_old_cookie_does_not_make_a_code_valid_again(browser):
     assert_refused(browser.get(path), browser)
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 @pytest.mark.ours
 def test_the_user_must_not_change_during_the_login(visit, member):
     """One user starts the login and leaves; another logs in with a password in that browser."""
@@ -392,7 +407,7 @@ def test_the_user_must_not_change_during_the_login(visit, member):
     assert member.username not in other.get("/").words
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 @pytest.mark.parametrize("target", ["//e.x", "/\t/e.x", "https:e.x", "\\e.x", "http://e.x/"])
 def test_next_stays_on_this_site(wechat, browser, target):
     """After a login with WeChat, ?next= never leads to another site."""
@@ -407,7 +422,7 @@ def test_next_stays_on_this_site(wechat, browser, target):
 # Refusal and faults
 
 
-@for_apps
+@pytest.mark.since("6.wechat")
 def test_a_refusal_in_wechat_logs_nobody_in(browser):
     """Refusing on WeChat's page does not log in, and keeps ?next=."""
     page = log_in(browser, new_name(), answer="refuse", path=f"{LOGIN}?next=/posts/new")
@@ -417,7 +432,7 @@ def test_a_refusal_in_wechat_logs_nobody_in(browser):
     )
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 def test_wrong_and_used_codes_are_refused(visit, browser):
     """A code that is wrong or used does not log in."""
     path = answer(browser, to_wechat(browser), new_name())
@@ -434,7 +449,7 @@ SLOW = pytest.param("code-timeout", marks=pytest.mark.slow)
 QUICK = [fault for fault in FAULTS if not fault.endswith(("timeout", "half-emoji"))]
 
 
-@for_apps
+@pytest.mark.since("6.wechat")
 @pytest.mark.parametrize("fault", [*QUICK, SLOW])
 def test_a_fault_of_wechat_is_a_message(wechat, browser, fault):
     """An error or a delay of WeChat's servers is a message on the login page."""
@@ -449,7 +464,7 @@ def test_a_fault_of_wechat_is_a_message(wechat, browser, fault):
     assert wechat.web.running
 
 
-@for_apps
+@pytest.mark.since("6.link")
 def test_a_fault_while_linking_changes_nothing(member):
     """An error of WeChat's servers while linking changes nothing."""
     page = log_in(member, new_name(), fault="code-500")
@@ -480,7 +495,7 @@ def at_once(browsers: list[Browser], paths: list[str]) -> list[Page]:
     return pages
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 def test_simultaneous_first_logins_create_one_account(visit):
     """Simultaneous first logins with one WeChat account make one user."""
     account, nickname = new_name(), new_name("Twin")
@@ -494,7 +509,7 @@ def test_simultaneous_first_logins_create_one_account(visit):
         assert page.status == 200, f"{page}; one person in WeChat has several accounts here"
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 def test_simultaneous_logins_with_one_nickname_all_succeed(visit):
     """Simultaneous first logins with one nickname all succeed."""
     nickname = new_name("Same")
@@ -504,7 +519,7 @@ def test_simultaneous_logins_with_one_nickname_all_succeed(visit):
     assert all(browser.is_logged_in() for browser in browsers), "not everybody is logged in"
 
 
-@for_apps
+@pytest.mark.since("6.first-login")
 @pytest.mark.ours
 def test_the_user_row_has_the_openid_and_a_hash(server, browser):
     """The account stores the openid, and a password hash."""

@@ -26,7 +26,7 @@ from tests.support.story import injected
 from tests.support.story import seen
 
 pytestmark = [
-    pytest.mark.since(6),
+    pytest.mark.since("6.crowd"),
     pytest.mark.one_step,
     pytest.mark.slow,
     pytest.mark.xdist_group("crowds"),
@@ -326,6 +326,7 @@ def test_disconnected_clients_free_what_their_streams_held(lab, people, web_work
     asyncio.run(many_go(lab, people, web_worker))
 
 
+@pytest.mark.since("6.bounded")
 def test_one_user_cannot_take_all_connections(lab, author, people):
     """One user who opens 2,000 streams gets a few, and other users get their pages."""
     lab.stop_workers()

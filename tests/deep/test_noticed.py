@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
+from common.mistakes import all_mistakes
+from common.mistakes import git_apply
 from common.steps import ROOT
-from tests.support.mistakes import all_mistakes
-from tests.support.mistakes import git_apply
+from tests.support.mistakes import source_of
 from tests.support.project import Project
 
 
@@ -20,7 +21,7 @@ from tests.support.project import Project
 )
 def test_each_mistake_is_noticed_by_its_promise(mistake):
     """The promise that a mistake names fails for it."""
-    project = Project(mistake.step, mistake.folder)
+    project = Project(mistake.step, source_of(mistake))
     try:
         assert not git_apply(mistake.diff, project.folder)
         options = ["-n0", "-q", "--step", str(mistake.step.number), "--app", str(project.folder)]

@@ -27,7 +27,7 @@ from tests.support.story import injected
 from tests.support.story import seen
 
 pytestmark = [
-    pytest.mark.since(6),
+    pytest.mark.since("6.stream"),
     pytest.mark.one_step,
     pytest.mark.slow,
     pytest.mark.xdist_group("waiting"),
@@ -109,6 +109,7 @@ def events(export: Export, **headers: str) -> Iterator[Event]:
     return (event for event in stream if event.name == "message")
 
 
+@pytest.mark.since("6.listen")
 def test_the_stream_shows_an_export_from_start_to_end(lab, people):
     """The event stream of an export shows its state and progress from the start to the end."""
     lab.start_worker()
@@ -189,6 +190,7 @@ def test_a_deleted_export_has_no_stream(lab, people):
     assert export.owner.get(f"{export.path}/events").status == 404
 
 
+@pytest.mark.since("6.listen")
 def test_a_waiting_stream_is_kept_alive(lab, people):
     """A stream of an export that waits is kept alive, and still sends the end."""
     injected("no worker runs, so nothing happens")
@@ -205,6 +207,7 @@ def test_a_waiting_stream_is_kept_alive(lab, people):
     assert rest[-1]["state"] == "SUCCESS", f"the stream ended with {rest[-1]}"
 
 
+@pytest.mark.since("6.listen")
 def test_streams_show_the_end_after_an_outage_of_redis(lab, people):
     """After an outage of Redis, a client that reconnects sees the export to its end."""
     lab.start_worker()
@@ -250,6 +253,7 @@ def test_events_are_for_the_owner_alone(lab, people):
 # One stream for all exports
 
 
+@pytest.mark.since("6.source")
 @at_gunicorn
 def test_one_stream_has_all_exports(lab, people):
     """One stream has the events of all exports of its user, of nobody else's, and then ends."""
@@ -278,6 +282,7 @@ def test_one_stream_has_all_exports(lab, people):
         assert news[-1]["state"] == "SUCCESS"
 
 
+@pytest.mark.since("6.source")
 @at_gunicorn
 def test_the_stream_of_all_exports_tells_what_is_started_and_deleted(lab, people):
     """The stream of all exports tells of exports that are started or deleted while it is open."""
@@ -306,6 +311,7 @@ def test_the_stream_of_all_exports_tells_what_is_started_and_deleted(lab, people
     assert (last["id"], last["state"]) == (second.id, "SUCCESS")
 
 
+@pytest.mark.since("6.listen")
 @at_gunicorn
 def test_a_cancelled_export_stays_cancelled_in_the_stream(lab, people):
     """No report of a worker that has not noticed yet comes after the end of an export."""
@@ -325,6 +331,7 @@ def test_a_cancelled_export_stays_cancelled_in_the_stream(lab, people):
     other.until_end()
 
 
+@pytest.mark.since("6.source")
 def test_a_user_without_exports_gets_a_stream_that_ends(lab, people):
     """The stream of a user without exports says so, and ends."""
     assert [event.status for event in follow(people[1], ALL)] == [[]]
@@ -345,6 +352,7 @@ def is_open(person: Author) -> bool:
         return answer.status_code == 200
 
 
+@pytest.mark.since("6.bounded")
 def test_a_user_can_open_only_so_many_streams(people):
     """Too many streams of one user are refused with a 429; other users have theirs."""
     mine, other = people
@@ -462,6 +470,7 @@ def test_a_session_that_is_valid_keeps_its_stream(people):
     export.cancel()
 
 
+@pytest.mark.since("6.bounded")
 @at_gunicorn
 def test_a_locked_database_ends_a_stream_and_the_client_comes_back(lab, people):
     """When the database is locked, a stream ends without a traceback, and can be opened again."""

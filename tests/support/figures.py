@@ -8,11 +8,11 @@ import subprocess
 from collections.abc import Callable
 from collections.abc import Iterator
 
+from common.mistakes import all_mistakes
 from common.steps import ROOT
 from common.steps import STEPS
 from tests.support.course import Page
 from tests.support.course import all_pages
-from tests.support.mistakes import all_mistakes
 
 NAMES = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 WORDS = {name: number for number, name in enumerate(NAMES)}

@@ -1,30 +1,4 @@
-"""Real mistakes: the patches in lessons/mistakes/, and what one sees after each.
-
-The first line of such a file is its title. Then there are lines ``Name: value`` as in a mail:
-
-- ``Step`` (a number) or ``Part`` (``3.forms``): the state in which people make it;
-- ``Try`` (any number of them): what to do, one thing a line;
-- ``Symptom``: what is seen then, word for word, and ``Where``: ``page``, ``terminal`` or ``check``;
-- ``Cause`` and ``Fix``: one line each, for the table "What goes wrong";
-- ``Noticed-by``: the promise that fails, such as ``tests/test_pages.py::test_hello``, or ``none``
-  where nothing in the code is wrong (another folder, another program on the port).
-
-After an empty line comes a unified diff against the folder of that state. A mistake that is made in
-the terminal has none.
-
-What can be tried:
-
-- ``$ command``: type it in the folder (``flask run`` stays at work);
-- ``open /path``: look at a page; ``register``: make an account, and stay logged in;
-- ``send /path name=value name=value``: fill in the form there, and send it;
-- ``post /path name=value``: send it as a program does, which has not seen the form;
-- ``start``: start the step (and keep what it says if it does not start); the others do this too;
-- ``start without upgrade``: the same, with the database as it is;
-- ``worker``: start a worker; ``stop redis``: end Redis; ``wait 6``: wait so many seconds;
-- ``make the mistake``: now, and not before all else; ``restart``: stop and start the web server.
-
-``{port}`` in a line is the port of the step, which is 5000 in a symptom.
-"""
+"""Real mistakes, made in a copy of their state; `common.mistakes` reads their files."""
 
 import contextlib
 import os
@@ -33,14 +7,11 @@ import shlex
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from email import message_from_string
-from functools import cache
 from pathlib import Path
 
-from common.steps import ROOT
-from common.steps import STEPS
-from common.steps import Step
+from common.mistakes import LATER
+from common.mistakes import Mistake
+from common.mistakes import git_apply
 from tests.support.browser import Browser
 from tests.support.browser import Page
 from tests.support.browser import Person
@@ -48,81 +19,10 @@ from tests.support.server import Server
 from tests.support.states import folder_of
 from tests.support.typed import tidy
 
-FOLDER = ROOT / "lessons" / "mistakes"
-# Mistakes that are made while the step is at work.
-LATER = "make the mistake"
-PLACES = ("page", "terminal", "check")
-HEADERS = {"Step", "Part", "Try", "Symptom", "Where", "Cause", "Fix", "Noticed-by"}
 
-
-@dataclass(frozen=True)
-class Mistake:
-    """One mistake; the module says what each field means."""
-
-    path: Path
-    title: str
-    step: Step
-    part: str | None
-    tries: tuple[str, ...]
-    symptom: str
-    where: str
-    cause: str
-    fix: str
-    noticed_by: str
-    diff: str
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the state in which it is made."""
-        return folder_of(self.step, self.part)
-
-
-def read_mistake(path: Path) -> Mistake:
-    """Read a file of the form that this module describes; ValueError says what is wrong with it."""
-    title, _, rest = path.read_text(encoding="utf-8").partition("\n")
-    message = message_from_string(rest)
-    if unknown := set(message.keys()) - HEADERS:
-        raise ValueError(f"{path.name}: there is no header {', '.join(sorted(unknown))}")
-    for name in ("Symptom", "Where", "Cause", "Fix", "Noticed-by"):
-        if not message[name]:
-            raise ValueError(f"{path.name} has no line “{name}: …”")
-    part = message["Part"]
-    number = part.partition(".")[0] if part else message["Step"]
-    if not number or message["Where"] not in PLACES:
-        raise ValueError(f"{path.name}: Step or Part, and Where, one of {', '.join(PLACES)}")
-    return Mistake(
-        path=path,
-        title=title,
-        step=STEPS[int(number) - 1],
-        part=part,
-        tries=tuple(message.get_all("Try", ())),
-        symptom=message["Symptom"],
-        where=message["Where"],
-        cause=message["Cause"],
-        fix=message["Fix"],
-        noticed_by=message["Noticed-by"],
-        diff=str(message.get_payload()),
-    )
-
-
-@cache
-def all_mistakes() -> tuple[Mistake, ...]:
-    return tuple(read_mistake(path) for path in sorted(FOLDER.glob("*.patch")))
-
-
-def git_apply(diff: str, folder: Path) -> str:
-    """Apply a diff to a folder. Return what git says against it, nothing if it fits."""
-    # In a folder below a repository, git would look for the repository's files, and find none.
-    env = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    command = ["git", "apply", "-C1", "--whitespace=nowarn", "-"]
-    run = subprocess.run(
-        command, cwd=folder, env=env, input=diff, capture_output=True, text=True, check=False
-    )
-    return run.stderr
+def source_of(mistake: Mistake) -> Path:
+    """Return the folder of the state in which a mistake is made."""
+    return folder_of(mistake.step, mistake.part)
 
 
 class Trial:
@@ -130,7 +30,7 @@ class Trial:
 
     def __init__(self, mistake: Mistake) -> None:
         self.mistake = mistake
-        self.server = Server(mistake.step, mistake.folder)
+        self.server = Server(mistake.step, source_of(mistake))
         self.server.project.env["PATH"] = (
             f"{Path(sys.executable).parent}{os.pathsep}{self.server.project.env['PATH']}"
         )
