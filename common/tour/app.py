@@ -34,6 +34,7 @@ from . import notes
 from . import pages
 from . import search
 from .notes import Address
+from .notes import Linker
 from .own import Own
 from .runs import Runs
 
@@ -92,7 +93,7 @@ def create_app(
         """Say what the commands of the terminal would say."""
         return render_template("tour/error.html", error=error, message=error.message), 503
 
-    _add_pages(app, runs, own)
+    _add_pages(app, link_to_file if static else link, runs, own)
     if runs:
         _add_work(app, runs, own)
     return app
@@ -154,9 +155,7 @@ def file_of(page: str) -> str:
 # -- Pages -----------------------------------------------------------------------------------------
 
 
-def _add_pages(app: Flask, runs: Runs | None, own: Own | None) -> None:
-    to = app.jinja_env.globals["to"]
-
+def _add_pages(app: Flask, to: Linker, runs: Runs | None, own: Own | None) -> None:
     @app.get("/")
     def contents() -> str:
         """Show the lessons, and how to use the tour."""

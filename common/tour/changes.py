@@ -240,8 +240,8 @@ def mark_words(block: Block) -> None:
     """Mark what has changed in lines that replace others."""
     removed = [line for line in block.lines if line.sign == "-"]
     added = [line for line in block.lines if line.sign == "+"]
-    words = [[line.text.strip() for line in lines] for lines in (removed, added)]
-    matcher = SequenceMatcher(None, *words, autojunk=False)
+    one_side, other_side = ([line.text.strip() for line in lines] for lines in (removed, added))
+    matcher = SequenceMatcher(None, one_side, other_side, autojunk=False)
     for action, a, b, c, d in matcher.get_opcodes():
         if action == "equal":
             for one, other in zip(removed[a:b], added[c:d], strict=True):
