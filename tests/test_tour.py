@@ -304,7 +304,7 @@ def test_pages_are_strict(drawn):
         policy = page.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy and "unsafe" not in policy
         assert page.headers["X-Content-Type-Options"] == "nosniff"
-        assert page.headers["Referrer-Policy"] == "no-referrer"
+        assert page.headers["Referrer-Policy"] == "same-origin"
         if page.is_html:
             tree = lxml.html.fromstring(page.text)
             inline = tree.xpath("//script[not(@src)] | //style | //@style | //@onclick")
@@ -423,7 +423,7 @@ def test_text_stays_in_sight_and_comes_first_on_a_phone(tab):
     assert tab.js("scrollY") > 100
     assert 0 <= tab.js(top) < 300
     tab.set_width(360)
-    order = """["#title", ".hunk", "#parts"].map(
+    order = """["h1", ".hunk", "#parts"].map(
         (name) => document.querySelector(name).getBoundingClientRect().top)"""
     assert tab.js(order) == sorted(tab.js(order))
 
@@ -549,7 +549,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tour, Path]
     tour.close()
 
 
-@pytest.mark.timed
+@pytest.mark.slow
 def test_parts_are_done_as_they_are_saved(mine, request):
     """While the page is open, an app that is saved goes from red to green."""
     tour, folder = mine
