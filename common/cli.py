@@ -21,6 +21,7 @@ from .steps import ROOT
 from .steps import STEPS
 from .steps import State
 from .steps import Step
+from .tour_cli import tour_command
 from .trouble_cli import break_command
 from .trouble_cli import doctor_command
 
@@ -55,15 +56,14 @@ def show_table() -> None:
         click.echo(f"  {number}  {click.style(folder, fg='cyan')}  {step.idea}")
     click.echo("\nType next:")
     for words, meaning in (
+        ("tour", "read the lessons in the browser, text beside code"),
         ("run 1", "start a step, then open it in the browser"),
-        ("diff 1 2", "read what step 2 changes: the lesson"),
-        ("check 2 --app DIR", "check your own app against what step 2 promises"),
-        ("break", "find and mend a real mistake"),
-        ("doctor", "what is missing or in the way, and the command that mends it"),
-        ("test", "the whole suite, on all six steps"),
-        ("--help", "all commands; NOTES.md is the course"),
+        ("start 1 DIR", "begin a folder of your own, to write step 1 yourself"),
+        ("check 1 --app DIR", "see which promises of step 1 your own app keeps"),
+        ("diff 1 2", "read in the terminal what step 2 changes"),
     ):
         click.echo(f"  {COMMAND} {click.style(words.ljust(width + 3), bold=True)}{meaning}")
+    click.echo(f"\nAll other commands: {COMMAND} --help. The text of the course: NOTES.md")
 
 
 @cli.command("run")
@@ -118,6 +118,7 @@ def diff_command(words: tuple[str, ...], stat: bool, ignore_space: bool, whole: 
     diff(old, new, paths, stat=stat, ignore_space=ignore_space, whole=whole, color=color)
 
 
+cli.add_command(tour_command)
 cli.add_command(parts_command)
 cli.add_command(start_command)
 cli.add_command(break_command)

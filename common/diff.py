@@ -87,7 +87,7 @@ def diff(
         text = "".join(_show_parts(parts, wanted, options, color))
     else:
         names = _names(old, new)
-        text = _compare(_only(before, wanted), _only(after, wanted), names, options)
+        text = compare(_only(before, wanted), _only(after, wanted), names, options)
         if len(parts) == 1 and text and lessons.has_series(parts[0].step):
             text = _heading(parts[0], color) + text
     if not text:
@@ -116,7 +116,7 @@ def _show_parts(
     for part in parts:
         before, after = (files_after(s) for s in (lessons.state_before(part), part))
         names = _names(lessons.state_before(part), part)
-        shown = _compare(_only(before, wanted), _only(after, wanted), names, options)
+        shown = compare(_only(before, wanted), _only(after, wanted), names, options)
         if not shown:
             continue
         if part.group != group:
@@ -138,7 +138,7 @@ def _names(old: State | None, new: State) -> tuple[str, str]:
     return "a", "b"
 
 
-def _compare(before: Files, after: Files, names: tuple[str, str], options: list[str]) -> str:
+def compare(before: Files, after: Files, names: tuple[str, str], options: list[str]) -> str:
     """Return git's diff of what differs between two sets of files."""
     changed = {n for n in {*before, *after} if before.get(n) != after.get(n)}
     if not changed:

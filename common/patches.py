@@ -30,7 +30,12 @@ class Hunk:
     first: int
     old: list[bytes]
     new: list[bytes]
-    changed: int
+    signs: str  # of its lines, in order: a space, - or +
+
+    @property
+    def changed(self) -> int:
+        """How many lines are added or removed."""
+        return len(self.signs) - self.signs.count(" ")
 
 
 @dataclass
@@ -91,7 +96,7 @@ def _read_hunk(lines: Iterator[bytes], first: int, old_count: int, new_count: in
     """Read the lines of a hunk, as many as its head says."""
     old: list[bytes] = []
     new: list[bytes] = []
-    changed = 0
+    signs = ""
     while (len(old), len(new)) != (old_count, new_count):
         line = next(lines, b"")
         sign, text = line[:1], line[1:]
@@ -103,8 +108,8 @@ def _read_hunk(lines: Iterator[bytes], first: int, old_count: int, new_count: in
             old.append(text)
         if sign != b"-":
             new.append(text)
-        changed += sign != b" "
-    return Hunk(first, old, new, changed)
+        signs += sign.decode()
+    return Hunk(first, old, new, signs)
 
 
 def apply(patch: bytes, files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from .arguments import COMMAND
 from .samples import AUTHORS
 from .stack import HOST
 from .steps import ROOT
@@ -42,7 +43,9 @@ def welcome(step: State, port: int, env: Mapping[str, str]) -> str:
     for index, (path, meaning) in enumerate(to_try):
         label = "Try" if index == 0 else "   "
         lines.append(f"  {label} {page}{path.ljust(width)}  {meaning}")
-    lines += ["", f"  {click.style('Ctrl-C', bold=True)} stops everything."]
+    tour = click.style(f"{COMMAND} tour {step.code}", bold=True)
+    lines += ["", f"  Read the lesson beside its code: {tour}"]
+    lines += [f"  {click.style('Ctrl-C', bold=True)} stops everything."]
     return "\n".join(["", *lines, ""])
 
 

@@ -245,7 +245,8 @@ def test_table_names_every_step_and_what_to_type(copy):
     assert (code, err) == (0, "")
     for step in STEPS:
         assert re.search(rf"{step.number} +{step.folder} +{re.escape(step.idea)}", out), out
-    assert "learn.py run 1" in out
+    found = re.findall(r"learn.py (\w+)", out)
+    assert found == ["tour", "run", "start", "check", "diff"], "what a learner needs, no more"
     assert "\033" not in out, "colour is for terminals only"
 
 
@@ -253,7 +254,7 @@ def test_help_names_every_command(copy):
     """`--help` names every command."""
     code, out, _ = copy.learn("--help")
     assert code == 0
-    for name in ("run", "diff", "test", "check", "redis", "doctor", "break"):
+    for name in ("tour", "run", "start", "diff", "test", "check", "redis", "doctor", "break"):
         assert re.search(rf"^  {name} ", out, re.M), f"{name} is not in:\n{out}"
 
 
