@@ -99,7 +99,7 @@ def test_lines_are_short(found):
     assert not long, "\n".join(long)
 
 
-LONG_LINES = {NOTES, ROOT / "README.md"}
+LONG_LINES = {NOTES, ROOT / "README.md", ROOT / "docs" / "promises.md"}  # the last is made
 
 
 def test_every_step_has_a_chapter():
