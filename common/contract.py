@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,20 @@ def page() -> str:
                     lines.append(f"\n**{part} {check.title_of(promise['code'])}**\n")
             lines.append(f"- {escaped(promise['title'])}{later(promise)}")
             lines += [f"  - `{line.replace('`', '’')}`" for line in details(promise)]
-    text = "\n".join(lines) + "\n"
+    text = "\n".join(wrapped(line) for line in lines) + "\n"
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     return text
+
+
+def wrapped(line: str) -> str:
+    """Return a line of a list in several, where it is long."""
+    if not line.lstrip().startswith("- "):
+        return line
+    indent = " " * (line.index("- ") + 2)
+    return textwrap.fill(
+        line, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def escaped(text: str) -> str:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from common import lessons
+from common.steps import ROOT
 
 MODULES = {
     "auth": "members",
@@ -42,6 +43,11 @@ def write_renamed(source: Path, folder: Path) -> None:
         if path.endswith((".py", ".html")) and not path.startswith("migrations/"):
             content = renamed(content.decode(), path).encode()
         here.write_bytes(content)
+
+    # The one page of common.ui that names endpoints; a template of the app comes before it.
+    page = ROOT / "common" / "ui" / "templates" / "swagger_ui.html"
+    text = renamed(page.read_text(encoding="utf-8"), page.name)
+    (folder / "app" / "templates" / page.name).write_text(text, encoding="utf-8")
 
 
 def new_path(path: str) -> str:
