@@ -159,9 +159,7 @@ def _add_pages(app: Flask, to: Linker, runs: Runs | None, own: Own | None) -> No
     @app.get("/")
     def contents() -> str:
         """Show the lessons, and how to use the tour."""
-        sections = notes.texts().pages.get("/", [])
-        text, _ = notes.texts().html(sections[1:], to)
-        return render_template("tour/contents.html", text=text)
+        return render_template("tour/contents.html", titles=pages.titles())
 
     @app.get("/<int:number>")
     def lesson(number: int) -> str:

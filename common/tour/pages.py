@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -122,6 +123,14 @@ def _without_heading(sections: Sequence[Section]) -> list[Section]:
         tokens = section.tokens[ends[0] + 1 :]
         found.append(Section(section.title, section.level, "", section.page, tokens, section.file))
     return found[:1] + list(sections[1:])
+
+
+def titles() -> defaultdict[str, str]:
+    """Return what each page is called, in the order of the texts; nothing for those without one."""
+    found = defaultdict(str)
+    for page, sections in notes.texts().pages.items():
+        found[page] = notes.CHAPTER.sub("", sections[0].title)
+    return found
 
 
 def order() -> list[str]:
