@@ -8,6 +8,7 @@ fixture ``step`` is parametrized here. pyproject.toml lists all marks.
 
 import os
 import signal
+from binascii import crc32
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run each test on every part from its own on, but what takes long",
     )
+    group.addoption("--one-of", metavar="N", type=int, default=1, help="with --parts: one of N")
     group.addoption("--sparing", action="store_true", help="leave out what takes long")
     group.addoption(
         "--whole-lesson",
@@ -138,7 +140,7 @@ def states_of(test: pytest.Item, since: State, until: State) -> list[State]:
     steps = [step for step in STEPS if is_between(since, step, until)]
     steps = worth_it(test, [step for step in steps if step.database or not option.mysql])
     is_in_the_middle = isinstance(since, Part) and since != parts_of(since.step)[-1]
-    if is_in_the_middle and (since.database or not option.mysql):
+    if is_in_the_middle and not option.mysql:
         return [since, *steps]
     return steps
 
@@ -169,7 +171,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.option.parts:
         # One of a test's values is enough to notice that a part has lost an older promise.
         first = {(i.parent, i.originalname, step_of(i)): i for i in wanted[::-1]}.values()
-        wanted = list(first)[::-1]
+        wanted = [item for item in list(first)[::-1] if is_in_sample(item, config.option.one_of)]
     kept = set(wanted)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = wanted
@@ -177,8 +179,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     is_parallel = getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput")
     items.sort(key=order_of, reverse=bool(is_parallel))
     for item in items:
-        if item.get_closest_marker("xdist_group") is None and (step := step_of(item)):
-            item.add_marker(pytest.mark.xdist_group(name_of(step)))
+        state = step_of(item)
+        is_alone = item.get_closest_marker("xdist_group") is None
+        # A part has a server of its own, so its tests need not wait for those of other states.
+        if state and (is_alone or (isinstance(state, Part) and item.path.parent.name != "deep")):
+            item.add_marker(pytest.mark.xdist_group(name_of(state)))
         is_timed = item.get_closest_marker("timed") or item.get_closest_marker("slow")
         if is_timed and not config.option.on_state_before:
             item.add_marker(pytest.mark.flaky(reruns=1))  # measure again before it counts
@@ -193,10 +198,21 @@ def is_wanted(item: pytest.Item) -> bool:
         return False
     if (option.parts or option.sparing) and takes_long(item):
         return False
+    # In the middle of a lesson, what takes long is one of the deep tests.
+    is_quick = not (option.deep or option.step or option.on_state_before)
+    if is_quick and isinstance(step_of(item), Part) and takes_long(item):
+        return False
     if not (option.mysql or option.step or option.parts or option.on_state_before):
         return True
     is_for_app = not item.get_closest_marker("ours")
     return step_of(item) is not None and (is_for_app or not option.app)
+
+
+def is_in_sample(item: pytest.Item, share: int) -> bool:
+    """Choose one of ``share`` tests, on other parts for each test, and the same at every run."""
+    state = step_of(item)
+    assert state is not None
+    return crc32(f"{item.originalname} {state.code}".encode()) % share == 0
 
 
 def takes_long(item: pytest.Item) -> bool:

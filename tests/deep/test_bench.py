@@ -38,7 +38,7 @@ from common.bench.sites import Client
 from common.bench.sites import Site
 from common.bench.sites import hello
 
-pytestmark = [pytest.mark.timed, pytest.mark.xdist_group("bench")]
+pytestmark = [pytest.mark.patient, pytest.mark.timed, pytest.mark.xdist_group("bench")]
 
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", "tests", "instance", "__pycache__", "*.pyc", ".*_cache"

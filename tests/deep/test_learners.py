@@ -14,6 +14,8 @@ from tests.support.renamed import write_renamed
 from tests.test_check import check
 from tests.test_check import follow
 
+pytestmark = pytest.mark.patient
+
 LESSONS = [step for step in STEPS if has_series(step)]
 
 

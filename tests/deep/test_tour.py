@@ -11,7 +11,7 @@ from tests.support.chromium import Chromium
 from tests.support.tour import Tour
 from tests.test_accessibility import Findings
 
-pytestmark = [pytest.mark.xdist_group("tour")]
+pytestmark = [pytest.mark.patient, pytest.mark.xdist_group("tour")]
 
 # How far the page of a part is: its hunks are there, and nothing is wider than the screen.
 DRAWN = """[
