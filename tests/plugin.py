@@ -191,8 +191,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def is_wanted(item: pytest.Item) -> bool:
     option = item.config.option
-    is_deep = item.path.parent.name == "deep"
-    if is_deep and not option.deep and not any("deep" in arg for arg in item.config.args):
+    is_deep = item.path.parent.name == "deep" or item.get_closest_marker("patient")
+    is_asked_for = any(item.path.stem in arg or "deep" in arg for arg in item.config.args)
+    if is_deep and not option.deep and not is_asked_for:
         return False
     if item.get_closest_marker("not_on_mysql" if option.mysql else "only_on_mysql"):
         return False

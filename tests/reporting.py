@@ -24,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def somebody_looks_on(config: pytest.Config) -> bool:
     """Tell whether to draw: not in CI, not into a file, not where pytest is to show more."""
     option = config.option
-    if not config.pluginmanager.has_plugin("terminalreporter"):
+    if not config.pluginmanager.has_plugin("terminal"):
         return False
     wants_other = option.verbose > 0 or option.capture == "no" or option.usepdb
     return (
