@@ -199,9 +199,11 @@ def is_wanted(item: pytest.Item) -> bool:
         return False
     if (option.parts or option.sparing) and takes_long(item):
         return False
-    # In the middle of a lesson, what takes long is one of the deep tests.
-    is_quick = not (option.deep or option.step or option.on_state_before)
-    if is_quick and isinstance(step_of(item), Part) and takes_long(item):
+    # In the middle of a lesson, what takes long is run where that state is asked for.
+    is_in_the_middle = isinstance(step_of(item), Part) and not (
+        option.step or option.on_state_before
+    )
+    if is_in_the_middle and (takes_long(item) or item.path.parent.name == "deep"):
         return False
     if not (option.mysql or option.step or option.parts or option.on_state_before):
         return True

@@ -13,6 +13,8 @@ from common.steps import ROOT
 from tests.support.mistakes import source_of
 from tests.support.project import Project
 
+pytestmark = pytest.mark.patient
+
 
 @pytest.mark.parametrize(
     "mistake",
