@@ -19,6 +19,7 @@ import click
 from . import git
 from . import lessons
 from . import pager
+from .bootstrap import holding_interrupts
 from .lessons import Files
 from .lessons import Part
 from .lessons import files_after
@@ -143,7 +144,11 @@ def compare(before: Files, after: Files, names: tuple[str, str], options: list[s
     changed = {n for n in {*before, *after} if before.get(n) != after.get(n)}
     if not changed:
         return ""
-    with tempfile.TemporaryDirectory(prefix="learn-diff-") as directory:
+    # A Ctrl-C waits for the moment that git takes: otherwise the folder could be left.
+    with (
+        holding_interrupts(),
+        tempfile.TemporaryDirectory(prefix="learn-diff-") as directory,
+    ):
         base = Path(directory)
         for name, files in zip(names, (before, after), strict=True):
             (base / name).mkdir(parents=True)
