@@ -73,7 +73,7 @@ with flask_app.app_context():
     ids = list(db.session.scalars(db.select(Export.id)))
     attempts = {id: leases.claim(id) for id in ids}
     sys.stdin.readline()
-    print(json.dumps(events.EVENT_INTERVAL), flush=True)
+    print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         times = {}
         current, *watched = line.split()
