@@ -59,13 +59,12 @@ for line in sys.stdin:
     print(json.dumps(ids), flush=True)
 """
 
-# Reports the progress of exports, as their worker does. Its first answer: the seconds for which the
-# step lets states gather. A line: the number of posts, and the ids of exports. The answer: when
+# Reports the progress of exports, as their worker does. Its first answer: it is ready. A line: the number of posts, and the ids of exports. The answer: when
 # each was reported, by id.
 PROGRESS = """
 import json, sys, time
 from celery_worker import flask_app
-from app import events, leases
+from app import leases
 from app.models import Export
 from app.extensions import db
 from app.tasks import export_posts
