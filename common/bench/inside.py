@@ -59,8 +59,8 @@ for line in sys.stdin:
     print(json.dumps(ids), flush=True)
 """
 
-# Reports the progress of exports, as their worker does. Its first answer: it is ready. A line: the number of posts, and the ids of exports. The answer: when
-# each was reported, by id.
+# Reports the progress of exports, as their worker does. Its first answer: it is ready. A line: the
+# number of posts, and the ids of exports. The answer: when each was reported, by id.
 PROGRESS = """
 import json, sys, time
 from celery_worker import flask_app
