@@ -91,20 +91,21 @@ def pieces(message: str) -> list[str]:
 
 
 def cause_of(text: str, state: State | None) -> dict[str, str] | None:
-    """Return the row of NOTES that explains a message, the most telling one."""
+    """Return the row of NOTES that explains a message: the most telling, then newest one."""
     number = state.number if state else 6
-    best: tuple[int, dict[str, str]] | None = None
+    best: tuple[tuple[int, int], dict[str, str]] | None = None
     for lesson, where, cause, fix, messages in known_causes():
         if lesson and lesson > number:
             continue
         for message in messages:
             size = sum(map(len, message))
+            worth = size, lesson or 0
             if (
                 size >= FEW
                 and all(part in text for part in message)
-                and (not best or size > best[0])
+                and (not best or worth > best[0])
             ):
-                best = size, {"cause": cause, "fix": fix, "where": where}
+                best = worth, {"cause": cause, "fix": fix, "where": where}
     if not best and "SyntaxError: " in text:  # Python has many words for it, and one row is there
         return cause_of("SyntaxError: expected", state)
     return best[1] if best else None
