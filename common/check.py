@@ -36,6 +36,7 @@ PYTEST = (
     *("-p", "tests.teacher", "-p", "no:terminal"),
     *("-o", "addopts=", "--disable-plugin-autoload", "-p", "no:cacheprovider", "-p", "no:doctest"),
 )
+IN_EVENT = ("id", "title", "part", "code", "worker", "site")  # what the tests say of a promise
 KEPT, BROKEN, NOT_ASKED = "✓", "✗", "○"
 
 
@@ -49,6 +50,7 @@ class Promise:
     part: str
     code: str
     worker: bool
+    site: bool  # asked of all pages, which one process visits once
     asked: bool = False
     failure: dict[str, Any] | None = None
     skipped: str = ""
@@ -176,14 +178,14 @@ class Check:
         order: list[Promise] = []
         busy: dict[Asker, Promise] = {}
         waiting: list[Asker] = []
-        ended = 0
+        visitor: Asker | None = None
         while True:
             asker, event = self._events.get()
             kind = event["event"]
             if kind == "promises":
                 if not result.promises:
                     result.promises = [
-                        Promise(number, p["id"], p["title"], p["part"], p["code"], p["worker"])
+                        Promise(number, **{name: p[name] for name in IN_EVENT})
                         for number, p in enumerate(event["promises"])
                     ]
                     # One that needs the worker comes early: is there one that starts?
@@ -204,29 +206,34 @@ class Check:
                 result.trouble = event["text"]
                 return
             elif kind == "end":
-                ended += 1
                 if asker in busy or not result.promises:
                     result.trouble = asker.errors or "The tests have ended too early."
                     return
                 waiting = [other for other in waiting if other is not asker]
             for free in list(waiting):
-                chosen = self._next(order, busy, result)
+                chosen = self._next(order, busy, result, may_visit=visitor in (None, free))
                 if chosen is None:
-                    break
+                    continue
                 waiting.remove(free)
                 busy[free] = chosen
+                visitor = free if chosen.site else visitor
                 free.ask(chosen)
             if result.promises and not busy:
                 return
 
     def _next(
-        self, order: list[Promise], busy: dict[Asker, Promise], result: Checked
+        self,
+        order: list[Promise],
+        busy: dict[Asker, Promise],
+        result: Checked,
+        *,
+        may_visit: bool,
     ) -> Promise | None:
         """Return what to ask next; nothing after the first promise that is not kept."""
         asked = {promise.number for promise in busy.values()}
         limit = min((p.number for p in result.broken), default=len(order))
         for promise in order:
-            if promise.asked or promise.number in asked:
+            if promise.asked or promise.number in asked or (promise.site and not may_visit):
                 continue
             if self.everything or promise.number < limit:
                 return promise

@@ -60,6 +60,7 @@ WEIGHTS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-case", action="store_true", help="ask for each case of a promise")
+    parser.addoption("--details", action="store_true", help="say what each promise is asked by")
 
 
 @pytest.hookimpl(trylast=True)
@@ -122,6 +123,11 @@ class Teacher:
         listed = [
             describe(items) | {"long": items[0].nodeid in self._long} for items in self._promises
         ]
+        if self._config.option.details:
+            listed = [
+                promise | details(items[0])
+                for promise, items in zip(listed, self._promises, strict=True)
+            ]
         self._say("promises", promises=listed)
 
     @pytest.hookimpl(tryfirst=True)
@@ -285,9 +291,17 @@ def describe(items: list[pytest.Function]) -> dict[str, Any]:
         "title": first_line(items[0]),
         "part": begin.name if isinstance(begin, Part) else str(begin.number),
         "code": begin.code,
-        "requests": [r for r in requests_of(items[0].function) if is_there(r, begin.number)],
-        "texts": texts_of(items[0].function),
         "worker": "worker" in items[0].fixturenames,
+        "site": "site" in items[0].fixturenames,
+    }
+
+
+def details(item: pytest.Function) -> dict[str, Any]:
+    """Return what `learn.py promises` shows beside: the requests, and the texts that count."""
+    number = begin_of(item).number
+    return {
+        "requests": [r for r in requests_of(item.function) if is_there(r, number)],
+        "texts": texts_of(item.function),
     }
 
 
