@@ -339,13 +339,18 @@ class Check:
 
     def _list_what_is_left(self, result: Checked) -> None:
         first = result.broken[0]
-        left = [p for p in result.promises if p.number > first.number]
-        for part in dict.fromkeys(promise.part for promise in left):
-            count = sum(promise.part == part for promise in left)
-            title = title_of(next(promise.code for promise in left if promise.part == part))
-            more = "more " if part == first.part else ""
-            things = f"{count} {more}promise{'s' * (count != 1)}"
-            click.echo(f"{NOT_ASKED} {part} {title}: {things}, not asked yet")
+        lesson = first.part.partition(".")[0]
+        left: dict[str, list[Promise]] = {}  # part by part in this lesson, then lesson by lesson
+        for promise in result.promises:
+            if promise.number > first.number:
+                number = promise.part.partition(".")[0]
+                left.setdefault(promise.part if number == lesson else number, []).append(promise)
+        for place, promises in left.items():
+            is_part = place.startswith(f"{lesson}.")
+            name = f"{place} {title_of(promises[0].code)}" if is_part else f"Step {place}"
+            more = "more " if place == first.part else ""
+            things = f"{len(promises)} {more}promise{'s' * (len(promises) != 1)}"
+            click.echo(f"{NOT_ASKED} {name}: {things}, not asked yet")
 
 
 def show_trace(failure: dict[str, Any], indent: str) -> None:

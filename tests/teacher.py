@@ -32,6 +32,7 @@ from tests.support.asked import texts_of
 from tests.support.browser import Browser
 from tests.support.browser import NoAnswer
 from tests.support.browser import Page
+from tests.support.explain import NO_WORKER
 from tests.support.explain import cause_of
 from tests.support.explain import own_trace
 from tests.support.processes import NotReady
@@ -195,7 +196,9 @@ class Teacher:
             isinstance(start, NotReady)
             or (isinstance(error, pytest.fail.Exception) and isinstance(start, AssertionError))
         ):
-            log, kind = str(start), "start"
+            log = str(start)
+            # Before the part that makes the worker, an app is right without one.
+            kind = "promise" if NO_WORKER in log else "start"
         elif isinstance(error, NoAnswer):
             log, kind = self._where_it_hangs(), "hang"
         else:
