@@ -52,6 +52,7 @@ class Promise:
     worker: bool
     site: bool  # asked of all pages, which one process visits once
     asked: bool = False
+    later: bool = False  # kept so far; asked again when all that comes later is there
     failure: dict[str, Any] | None = None
     skipped: str = ""
 
@@ -110,7 +111,8 @@ class Asker:
     def ask(self, promise: Promise) -> None:
         """Ask whether a promise is kept; the answer is an event."""
         try:
-            _pipe(self._process.stdin).write(f"{promise.number}\n")
+            last_time = " the last time" if promise.later else ""
+            _pipe(self._process.stdin).write(f"{promise.number}{last_time}\n")
             _pipe(self._process.stdin).flush()
         except OSError:
             pass  # it has ended, and says so
@@ -196,7 +198,11 @@ class Check:
                 waiting.append(asker)
             elif kind == "asked":
                 promise = busy.pop(asker)
-                promise.asked = True
+                promise.asked, promise.later = not event["later"], event["later"]
+                if promise.later:
+                    for promises in (order, result.promises):
+                        promises.remove(promise)
+                        promises.append(promise)
                 promise.failure, promise.skipped = event["failure"], event["skipped"]
                 waiting.append(asker)
                 self._show(result)
@@ -231,13 +237,14 @@ class Check:
     ) -> Promise | None:
         """Return what to ask next; nothing after the first promise that is not kept."""
         asked = {promise.number for promise in busy.values()}
-        limit = min((p.number for p in result.broken), default=len(order))
+        first = result.broken[0] if result.broken else None
+        limit = result.promises.index(first) if first else len(order)
+        wanted = order if self.everything else result.promises[:limit]
+        numbers = {promise.number for promise in wanted}
         for promise in order:
             if promise.asked or promise.number in asked or (promise.site and not may_visit):
                 continue
-            if self.everything or promise.number < limit:
-                return promise
-            if promise.id == self.first:
+            if promise.number in numbers or promise.id == self.first:
                 return promise
         return None
 
@@ -341,9 +348,9 @@ class Check:
         first = result.broken[0]
         lesson = first.part.partition(".")[0]
         left: dict[str, list[Promise]] = {}  # part by part in this lesson, then lesson by lesson
-        for promise in result.promises:
-            if promise.number > first.number:
-                number = promise.part.partition(".")[0]
+        for promise in result.promises[result.promises.index(first) + 1 :]:
+            number = promise.part.partition(".")[0]
+            if not promise.later:
                 left.setdefault(promise.part if number == lesson else number, []).append(promise)
         for place, promises in left.items():
             is_part = place.startswith(f"{lesson}.")
@@ -351,6 +358,8 @@ class Check:
             more = "more " if place == first.part else ""
             things = f"{len(promises)} {more}promise{'s' * (len(promises) != 1)}"
             click.echo(f"{NOT_ASKED} {name}: {things}, not asked yet")
+        if later := sum(promise.later for promise in result.promises):
+            click.echo(f"{NOT_ASKED} {later} of the above: kept so far, asked again at the end")
 
 
 def show_trace(failure: dict[str, Any], indent: str) -> None:
