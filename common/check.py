@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -29,7 +30,6 @@ from .steps import ROOT
 from .steps import State
 from .steps import Step
 
-PROCESSES = 2
 # What the rest of pytest would cost: its own printing, the plugins of other packages.
 PYTEST = (
     *("-P", "-m", "pytest", "-p", "common.interrupts", "-p", "tests.plugin"),
@@ -122,6 +122,11 @@ class Asker:
         if self._process.poll() is None:
             self._process.terminate()
         self._process.wait()
+        for thread in self._threads:
+            thread.join()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            with suppress(BrokenPipeError):
+                _pipe(stream).close()
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:
@@ -140,6 +145,8 @@ class Check:
         self.everything = everything
         self.mysql = mysql
         self.first = ""  # the promise to ask before all others
+        self.processes = 2 if state.number > 1 else 1  # lesson 1 is done before two are ready
+        self.only_lesson = False  # leave out what earlier lessons have promised
         self._events: queue.Queue[tuple[Asker, dict[str, Any]]] = queue.Queue()
         self._shown = 0
         self._part = ""
@@ -152,8 +159,7 @@ class Check:
         result = Checked()
         self._shown, self._part = 0, ""
         self._events = queue.Queue()
-        count = PROCESSES if self.state.number > 1 else 1  # lesson 1 is done before two are ready
-        askers = [Asker(self.words(), self._events) for _ in range(count)]
+        askers = [Asker(self.words(), self._events) for _ in range(self.processes)]
         try:
             self._listen(result, askers)
         finally:
@@ -172,7 +178,8 @@ class Check:
         for folder in folders:
             for file in sorted((ROOT / folder).glob("test_*.py")):
                 steps = re.findall(r"\bsince\(\"?(\d)", file.read_text(encoding="utf-8"))
-                if steps and int(min(steps)) <= self.state.number:
+                earliest = self.state.number if self.only_lesson else 1
+                if any(earliest <= int(step) <= self.state.number for step in steps):
                     words.append(str(file))
         return words
 
@@ -189,6 +196,7 @@ class Check:
                     result.promises = [
                         Promise(number, **{name: p[name] for name in IN_EVENT})
                         for number, p in enumerate(event["promises"])
+                        if not self.only_lesson or p["code"][0] == str(self.state.number)
                     ]
                     # One that needs the worker comes early: is there one that starts?
                     early = next((p for p in result.promises if p.worker), None)
@@ -272,7 +280,7 @@ class Check:
         if failure["kind"] != "start":
             rows = [
                 ("sent", failure["sent"]),
-                ("expected", failure["expected"]),
+                (self._label(failure["expected"], promise), failure["expected"]),
                 ("came back", failure["came"]),
             ]
         click.echo()
@@ -287,6 +295,11 @@ class Check:
         if where:
             click.echo(f"    {'read':<11}{where}")
         click.echo(f"    {'compare':<11}{self.compare(promise)}\n")
+
+    def _label(self, text: str, promise: Promise) -> str:
+        """Return what to call the words of a test: they say what it expected, or what it found."""
+        says = text == promise.title or re.search(r"\b(expected|should)\b", text)
+        return "expected" if says else "found"
 
     def where(self, promise: Promise) -> str:
         """Return where the text of the part is that has promised this."""
