@@ -13,7 +13,10 @@ from common.steps import ROOT
 from tests.support.mistakes import source_of
 from tests.support.project import Project
 
-pytestmark = pytest.mark.patient
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("check")]
+
+# The plugins of other packages take longer to load than one promise to be asked for.
+LIGHT = ("-p", "no:cacheprovider", "-o", "addopts=", "--disable-plugin-autoload")
 
 
 @pytest.mark.parametrize(
@@ -26,17 +29,9 @@ def test_each_mistake_is_noticed_by_its_promise(mistake):
     project = Project(mistake.step, source_of(mistake))
     try:
         assert not git_apply(mistake.diff, project.folder)
-        options = ["-n0", "-q", "--step", str(mistake.step.number), "--app", str(project.folder)]
+        options = ["-q", "--step", str(mistake.step.number), "--app", str(project.folder)]
         run = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-p",
-                "no:cacheprovider",
-                *options,
-                mistake.noticed_by,
-            ],
+            [sys.executable, "-m", "pytest", *LIGHT, *options, mistake.noticed_by],
             cwd=ROOT,
             env={name: value for name, value in os.environ.items() if "PYTEST" not in name},
             capture_output=True,
