@@ -147,6 +147,7 @@ class Check:
         self.first = ""  # the promise to ask before all others
         self.processes = 2 if state.number > 1 else 1  # lesson 1 is done before two are ready
         self.only_lesson = False  # leave out what earlier lessons have promised
+        self.only = ""  # the one promise to ask for, if not all are
         self._events: queue.Queue[tuple[Asker, dict[str, Any]]] = queue.Queue()
         self._shown = 0
         self._part = ""
@@ -174,6 +175,8 @@ class Check:
         words += [f"--app={self.app}"] if self.app else []
         words += ["--every-case"] if self.everything else ["--sparing"]
         words += ["--mysql"] * self.mysql
+        if self.only:
+            return [*words, self.only]
         folders = ["tests", "tests/deep"] if self.everything else ["tests"]
         for folder in folders:
             for file in sorted((ROOT / folder).glob("test_*.py")):
