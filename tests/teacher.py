@@ -16,6 +16,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import requests
 
 from common.lessons import Part
 from common.lessons import find_state
@@ -71,6 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "xdist_group(name): for pytest-xdist, which is not here")
     config.pluginmanager.register(Teacher(config), "study log teacher")
     Browser.seconds = Server.seconds = SECONDS
+    Browser.ends_servers = True
     project.LINES = 80
     if config.option.app and not config.option.every_case:
         # Half of the time would go into protecting the passwords of a copy that is thrown away.
@@ -228,6 +230,9 @@ class Teacher:
             log, kind = self._where_it_hangs(), "hang"
         else:
             log, kind = self._log(), "promise"
+            if self._server and self._server.web and not self._server.web.running:
+                self._server.restart()  # for the promises after this one
+                self._server.forget_logs()
             if not log and isinstance(error, AssertionError):
                 log = str(error)  # of a command, such as `flask db upgrade`
         copy = self._server.project.folder if self._server else folder_in(log, self._app)
@@ -377,6 +382,8 @@ def sent() -> str:
 def came(error: BaseException) -> str:
     if isinstance(error, NoAnswer):
         return f"no answer within {SECONDS} seconds"
+    if isinstance(error, requests.ConnectionError):
+        return "no answer: the app has ended, or closed the connection"
     if not (page := Page.latest):
         return ""
     moved = f", after a redirect to {page.path}" if page.response.history else ""

@@ -4,6 +4,7 @@ import functools
 import itertools
 import re
 import secrets
+import threading
 from collections.abc import Iterator
 from typing import ClassVar
 from typing import Self
@@ -167,6 +168,8 @@ class Browser:
     """A visitor's browser: it keeps cookies, follows redirects and fills in forms."""
 
     seconds: ClassVar[float] = 30  # how long it waits for an answer
+    # Whether to end a server that sends a little from time to time, and comes to no end.
+    ends_servers: ClassVar[bool] = False
     # What was sent last: method, path, and the fields of the form.
     latest: ClassVar[tuple[str, str, list[tuple[str, object]]] | None] = None
 
@@ -193,13 +196,25 @@ class Browser:
         data = options.get("data")
         fields = list(data.items()) if isinstance(data, dict) else data
         Browser.latest = (method.upper(), path, fields if isinstance(fields, list) else [])
+        seconds = options.setdefault("timeout", self.seconds)
+        watch = threading.Timer(seconds + 1, self._end_server)
+        if self.ends_servers:
+            watch.start()
         try:
-            return Page(self.http.request(method, url, **{"timeout": self.seconds} | options))
+            return Page(self.http.request(method, url, **options))
         except requests.TooManyRedirects as loop:
             raise AssertionError(f"{method} {path} redirects in a circle") from loop
-        except requests.Timeout as late:
-            seconds = options.get("timeout", self.seconds)
-            raise NoAnswer(f"{method} {path} got no answer in {seconds:g} seconds") from late
+        except requests.RequestException as problem:
+            if isinstance(problem, requests.Timeout) or watch.finished.is_set():
+                what = f"{method} {path} got no answer in {seconds:g} seconds"
+                raise NoAnswer(what) from problem
+            raise
+        finally:
+            watch.cancel()
+
+    def _end_server(self) -> None:
+        if self.server.web:
+            self.server.web.abort()
 
     def get(self, path: str, **options: object) -> Page:
         return self.request("GET", path, **options)
