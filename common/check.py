@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -76,7 +77,9 @@ class Checked:
 class Asker:
     """A process of pytest that asks for one promise after the other."""
 
-    def __init__(self, words: list[str], events: queue.Queue[tuple[Asker, dict[str, Any]]]) -> None:
+    def __init__(
+        self, words: list[str], events: queue.Queue[tuple[Asker | None, dict[str, Any]]]
+    ) -> None:
         self.errors = ""
         self._process = subprocess.Popen(
             [sys.executable, *PYTEST, *words],
@@ -136,14 +139,15 @@ class Check:
         self.everything = everything
         self.mysql = mysql
         self.first = ""  # the promise to ask before all others
-        self._events: queue.Queue[tuple[Asker, dict[str, Any]]] = queue.Queue()
+        self._events: queue.Queue[tuple[Asker | None, dict[str, Any]]] = queue.Queue()
+        self._stopped = False
         self._shown = 0
         self._part = ""
 
     # -- asking --
 
-    def run(self) -> Checked:
-        """Ask, and show the answers; return how it went."""
+    def run(self, show: Callable[[Checked], None] | None = None) -> Checked:
+        """Ask, and show the answers; return how it went. ``show`` gets each answer instead."""
         began = time.monotonic()
         result = Checked()
         self._shown, self._part = 0, ""
@@ -151,12 +155,17 @@ class Check:
         count = PROCESSES if self.state.number > 1 else 1  # lesson 1 is done before two are ready
         askers = [Asker(self.words(), self._events) for _ in range(count)]
         try:
-            self._listen(result, askers)
+            self._listen(result, askers, show or self._show)
         finally:
             for asker in askers:
                 asker.stop()
         result.seconds = time.monotonic() - began
         return result
+
+    def stop(self) -> None:
+        """End a check that runs in another thread."""
+        self._stopped = True
+        self._events.put((None, {"event": "stop"}))
 
     def words(self) -> list[str]:
         """Return the arguments of pytest: what to test, and the files with such tests."""
@@ -172,14 +181,18 @@ class Check:
                     words.append(str(file))
         return words
 
-    def _listen(self, result: Checked, askers: list[Asker]) -> None:
+    def _listen(
+        self, result: Checked, askers: list[Asker], show: Callable[[Checked], None]
+    ) -> None:
         order: list[Promise] = []
         busy: dict[Asker, Promise] = {}
         waiting: list[Asker] = []
         ended = 0
-        while True:
+        while not self._stopped:
             asker, event = self._events.get()
             kind = event["event"]
+            if asker is None:
+                return
             if kind == "promises":
                 if not result.promises:
                     result.promises = [
@@ -197,7 +210,7 @@ class Check:
                 promise.asked = True
                 promise.failure, promise.skipped = event["failure"], event["skipped"]
                 waiting.append(asker)
-                self._show(result)
+                show(result)
                 if promise.failure and promise.failure["kind"] == "start":
                     return
             elif kind == "trouble":
@@ -254,21 +267,8 @@ class Check:
                     return
 
     def _explain(self, promise: Promise, failure: dict[str, Any]) -> None:
-        rows = []
-        if failure["kind"] != "start":
-            rows = [
-                ("sent", failure["sent"]),
-                ("expected", failure["expected"]),
-                ("came back", failure["came"]),
-            ]
         click.echo()
-        for name, text in rows:
-            if text:
-                first, *rest = str(text).splitlines()
-                click.echo(f"    {name:<11}{first}")
-                for line in rest:
-                    click.echo(f"    {'':<11}{line}")
-        show_trace(failure, "    ")
+        show_rows(explanation(failure))
         where = self.where(promise)
         if where:
             click.echo(f"    {'read':<11}{where}")
@@ -341,31 +341,49 @@ class Check:
             click.echo(f"{NOT_ASKED} {part} {title}: {things}, not asked yet")
 
 
-def show_trace(failure: dict[str, Any], indent: str) -> None:
-    """Show the place in the learner's own files, and what NOTES says about such an error."""
+def explanation(failure: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what a learner needs to know of a failure: what each text is about, and the text."""
     trace, cause = failure["trace"], failure["cause"]
-    if trace and trace["path"]:
+    rows = []
+    if failure["kind"] != "start":
+        rows += [("sent", failure["sent"]), ("expected", failure["expected"])]
+        rows += [("came back", failure["came"])]
+    elif not (trace and (trace["path"] or trace["error"])):
+        rows += [("it wrote", failure["said"].replace(" copy>", ">") or "nothing")]
+    if trace:
+        # The place in the learner's own files.
         name = trace["name"] if trace["name"] not in ("", "<module>") else ""
         inside = f", in {name}" if name else ""
-        click.echo(f"{indent}{'your app':<11}{trace['path']}, line {trace['line']}{inside}")
-    if trace:
-        for line in (*trace["code"], trace["error"]):
-            if line:
-                click.echo(f"{indent}{'':<11}{line}")
+        place = f"{trace['path']}, line {trace['line']}{inside}" if trace["path"] else ""
+        lines = [line for line in (place, *trace["code"], trace["error"]) if line]
+        rows += [("your app" if trace["path"] else "", "\n".join(lines))]
     if cause:
-        click.echo(f"{indent}{'because':<11}{plain(cause['cause'])} ({cause['where']})")
-        click.echo(f"{indent}{'do':<11}{plain(cause['fix'])}")
+        # What NOTES says about such an error.
+        rows += [("because", f"{plain(cause['cause'])} ({cause['where']})")]
+        rows += [("do", plain(cause["fix"]))]
+    return [(name, str(text)) for name, text in rows if text]
+
+
+def show_rows(rows: list[tuple[str, str]]) -> None:
+    """Print rows with their names in a column."""
+    for name, text in rows:
+        first, *rest = text.splitlines()
+        click.echo(f"    {name:<11}{first}")
+        for line in rest:
+            click.echo(f"    {'':<11}{line}")
+
+
+def how_it_starts(failure: dict[str, Any]) -> str:
+    """Say in a line how the start of an app fails."""
+    hangs = failure["expected"].startswith("Waited")
+    return f"Your app {'hangs while it starts' if hangs else 'does not start'}:"
 
 
 def say_that_it_does_not_start(failure: dict[str, Any], folder: Path) -> None:
     """Say in a few lines why an app does not start."""
-    trace, said = failure["trace"], failure["said"].replace(" copy>", ">")
-    hangs = failure["expected"].startswith("Waited")
-    click.secho(f"Your app {'hangs while it starts' if hangs else 'does not start'}:", fg="red")
+    click.secho(how_it_starts(failure), fg="red")
     click.echo()
-    if not (trace and (trace["path"] or trace["error"])):
-        click.echo(f"    {'it wrote':<11}{said or 'nothing'}")
-    show_trace(failure, "    ")
+    show_rows(explanation(failure))
     click.echo(f"\nStart it yourself to see all that it writes: cd {shlex.quote(str(folder))}")
 
 

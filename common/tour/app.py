@@ -267,7 +267,8 @@ def _add_work(app: Flask, runs: Runs, own: Own | None) -> None:
             abort(404, "This tour was started without --app DIR.")
         if not own.has_tried(found):
             abort(403, f"Try {found.name} yourself first: your files are as they were before it.")
-        return render_template("tour/mine.html", part=found, files=own.against_ours(found))
+        files, large = own.against_ours(found), own.large(found)
+        return render_template("tour/mine.html", part=found, files=files, large=large)
 
 
 def _state(name: str) -> State:

@@ -192,11 +192,11 @@ def between(
         hunks = _hunks(change, path, old_lines, new_lines)
         whole = [colours.draw(line) for line in new_lines]
         files.append(File(path, old, new is None, list(hunks), whole))
-    hunks = [hunk for file in files for hunk in file.hunks]
-    for hunk in hunks:
+    all_hunks = [hunk for file in files for hunk in file.hunks]
+    for hunk in all_hunks:
         mark_indents(hunk)
     mark_moves(files)
-    for hunk in hunks:
+    for hunk in all_hunks:
         for block in hunk.blocks:
             mark_words(block)
     return files
