@@ -138,7 +138,7 @@ class Check:
         self.app = app
         self.everything = everything
         self.mysql = mysql
-        self.first = ""  # the promise to ask before all others
+        self.first = ""  # the promise to ask before all others, or the part with such ones
         self._events: queue.Queue[tuple[Asker | None, dict[str, Any]]] = queue.Queue()
         self._stopped = False
         self._shown = 0
@@ -202,7 +202,7 @@ class Check:
                     # One that needs the worker comes early: is there one that starts?
                     early = next((p for p in result.promises if p.worker), None)
                     order = sorted(
-                        result.promises, key=lambda p: (p.id != self.first, p is not early)
+                        result.promises, key=lambda p: (not self._is_first(p), p is not early)
                     )
                 waiting.append(asker)
             elif kind == "asked":
@@ -243,9 +243,12 @@ class Check:
                 continue
             if self.everything or promise.number < limit:
                 return promise
-            if promise.id == self.first:
+            if self._is_first(promise):
                 return promise
         return None
+
+    def _is_first(self, promise: Promise) -> bool:
+        return self.first in (promise.id, promise.code)
 
     # -- showing --
 

@@ -1,6 +1,7 @@
 """The learner's own app: which promises it keeps, asked again each time that a file is saved.
 
-`common.check` asks, as it does for `learn.py check`; here is what the pages show of its answers.
+It is asked for what the part promises that is open in the browser, with all that came before it:
+later parts are not written yet. `common.check` asks, as it does for `learn.py check 3.4`.
 """
 
 from __future__ import annotations
@@ -25,27 +26,42 @@ from common.watch import Sources
 from . import changes
 
 MOST = 256 * 1024  # bytes of a file that is shown
+PAUSE = 0.3  # seconds: somebody who leafs through the parts starts no check for each
 
 
 class Own:
     """An app of the learner's, watched: it is checked whenever a file in its folder changes."""
 
     def __init__(self, state: State, folder: Path) -> None:
-        self.state = state
+        self.state = state  # the step that the learner writes, or a part of it
         self.folder = folder.resolve()
+        self.part: Part | None = None  # the one that is open
         self.results = Checked()
         self.is_running = False
         self.version = 0  # one more with each change of the results
-        self._before: frozenset[str] = frozenset()  # the parts that were done in the last check
+        self._done: frozenset[str] = frozenset()  # the parts that were done in the last check
+        self._found: dict[str, dict[str, bytes]] = {}  # by part: the files when it was opened first
         self._first = ""  # the promise to ask first, since it was not kept
         self._check: Check | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._end = threading.Event()
-        self._threads = [threading.Thread(target=self._watch, daemon=True)]
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Begin to watch."""
+        self._threads.append(threading.Thread(target=self._watch, daemon=True))
         self._threads[0].start()
+
+    def open(self, part: Part) -> None:
+        """Take over which part is open: the app is checked for that."""
+        with self._lock:
+            if part.number != self.state.number or part == self.part:
+                return
+            self.part = part
+            self._first = ""
+            self._found.setdefault(part.code, self.files(names_of(part)))
+            if self._threads:
+                self._begin()
 
     def close(self) -> None:
         """Stop watching, and a check that runs."""
@@ -82,11 +98,17 @@ class Own:
         return [name for name, path in self._paths(names_of(part)) if path.stat().st_size > MOST]
 
     def has_tried(self, part: Part) -> bool:
-        """Tell whether one of the files of a part is there, and another than before the part."""
-        before = lessons.files_after(lessons.state_before(part))
+        """Tell whether the learner has come to a part, and has changed one of its files for it."""
+        if part.code in self.parts():
+            return True
+        if self.broken and lessons.position(lessons.find_state(self.broken_part)) < (
+            lessons.position(part)
+        ):
+            return False
         files = self.files(names_of(part))
+        before = lessons.files_after(lessons.state_before(part))
         changed = any(content != before.get(name) for name, content in files.items())
-        return changed or bool(self.large(part))
+        return (changed and files != self._found.get(part.code)) or bool(self.large(part))
 
     def against_ours(self, part: Part) -> list[changes.File]:
         """Return what makes the learner's files of a part into those of the course."""
@@ -97,11 +119,16 @@ class Own:
     # -- Promises ----------------------------------------------------------------------------------
 
     def parts(self) -> frozenset[str]:
-        """Return the codes of the parts all of whose promises are kept.
+        """Return the codes of the parts that are done: all their promises are kept.
 
-        A part without a promise of its own counts as done when a later one is. While a check runs,
-        what was done before counts until the check comes to it.
+        A part without a promise of its own counts as done when a later one is. What was done stays
+        so until one of its promises is broken.
         """
+        everything = lessons.all_parts()
+        if self.part and self.results.promises and not (self.is_running or self.broken):
+            here = lessons.position(self.part)
+            kept = {part.code for part in everything if lessons.position(part) <= here}
+            return self._done | kept
         promised: dict[str, bool] = {}
         for promise in self.results.promises:
             is_kept = promise.asked and not promise.failure
@@ -109,17 +136,11 @@ class Own:
             promised[part] = promised.get(part, True) and is_kept
         found: set[str] = set()
         waiting: list[str] = []
-        for each in lessons.all_parts():
+        for each in everything:
             if promised.get(each.code):
                 found |= {each.code, *waiting}
-            if each.code in promised:
-                waiting = []
-            else:
-                waiting.append(each.code)
-        if self.is_running:
-            broken = {part_of(promise) for promise in self.results.broken}
-            found |= self._before - broken
-        return frozenset(found)
+            waiting = [] if each.code in promised else [*waiting, each.code]
+        return frozenset(found | self._done) - {part_of(promise) for promise in self.results.broken}
 
     @property
     def broken(self) -> Promise | None:
@@ -161,21 +182,25 @@ class Own:
     def _begin(self) -> None:
         """Check the app, in place of a check that may still run."""
         with self._lock:
-            if self._end.is_set():
+            if self._end.is_set() or self.part is None:
                 return
             if self._check:
                 self._check.stop()
-            self._before = self.parts()
-            self._check = Check(self.state, self.folder)
-            self._check.first = self._first
+            self._done = self.parts()
+            self._check = Check(self.part, self.folder)
+            self._check.first = self._first or self.part.code
             self.results = Checked()
             self.is_running = True
             self.version += 1
             thread = threading.Thread(target=self._run, args=(self._check,), daemon=True)
             self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
-        thread.start()
+            thread.start()
 
     def _run(self, running: Check) -> None:
+        self._end.wait(PAUSE)
+        if self._check is not running or self._end.is_set():
+            return
+
         def show(results: Checked) -> None:
             with self._lock:
                 if self._check is running:
