@@ -293,8 +293,8 @@ def _add_work(app: Flask, runs: Runs, own: Own | None) -> None:
             abort(404, "This tour was started without --app DIR.")
         if not own.has_tried(found):
             abort(403, f"Try {found.name} yourself first: your files are as they were before it.")
-        files, large = own.against_ours(found), own.large(found)
-        return render_template("tour/mine.html", part=found, files=files, large=large)
+        files, odd = own.against_ours(found), own.odd_files(found)
+        return render_template("tour/mine.html", part=found, files=files, odd=odd)
 
 
 def _state(name: str) -> State:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from watchfiles import watch
@@ -25,7 +26,7 @@ from common.watch import Sources
 
 from . import changes
 
-MOST = 256 * 1024  # bytes of a file that is shown
+MOST, LINES = 64 * 1024, 2000  # bytes and lines of a file that is shown
 PAUSE = 0.3  # seconds: somebody who leafs through the parts starts no check for each
 
 
@@ -84,18 +85,18 @@ class Own:
                 yield name, path
 
     def files(self, names: set[str]) -> dict[str, bytes]:
-        """Return the contents of the app's files, but of those that are too large."""
-        found = {}
-        for name, path in self._paths(names):
-            with path.open("rb") as file:
-                content = file.read(MOST + 1)
-            if len(content) <= MOST:
-                found[name] = content
-        return found
+        """Return the contents of those files that can be shown as text."""
+        return {name: content for name, content in self._contents(names) if not is_odd(content)}
 
-    def large(self, part: Part) -> list[str]:
-        """Return which files of a part are too large to be shown."""
-        return [name for name, path in self._paths(names_of(part)) if path.stat().st_size > MOST]
+    def odd_files(self, part: Part) -> dict[str, str]:
+        """Return which files of a part cannot be shown, and why."""
+        contents = self._contents(names_of(part))
+        return {name: why for name, content in contents if (why := is_odd(content))}
+
+    def _contents(self, names: set[str]) -> Iterator[tuple[str, bytes]]:
+        for name, path in self._paths(names):
+            with suppress(OSError), path.open("rb") as file:  # it may be gone, or not for us
+                yield name, file.read(MOST + 1)
 
     def has_tried(self, part: Part) -> bool:
         """Tell whether the learner has come to a part, and has changed one of its files for it."""
@@ -108,11 +109,11 @@ class Own:
         files = self.files(names_of(part))
         before = lessons.files_after(lessons.state_before(part))
         changed = any(content != before.get(name) for name, content in files.items())
-        return (changed and files != self._found.get(part.code)) or bool(self.large(part))
+        return (changed and files != self._found.get(part.code)) or bool(self.odd_files(part))
 
     def against_ours(self, part: Part) -> list[changes.File]:
         """Return what makes the learner's files of a part into those of the course."""
-        names = names_of(part) - {*self.large(part)}
+        names = names_of(part) - self.odd_files(part).keys()
         after: Mapping[str, bytes] = lessons.files_after(part)
         return changes.between(self.files(names), {n: after[n] for n in names & after.keys()})
 
@@ -214,6 +215,13 @@ class Own:
                 self.is_running = False
                 self._first = self.broken.id if self.broken else ""
                 self.version += 1
+
+
+def is_odd(content: bytes) -> str:
+    """Say why a file cannot be shown; nothing if it can."""
+    if len(content) > MOST or content.count(b"\n") > LINES:
+        return "is too large to be shown here"
+    return "is not text" if b"\0" in content else ""
 
 
 def part_of(promise: Promise) -> str:
