@@ -82,12 +82,12 @@ def tab(reader: Browser, request: pytest.FixtureRequest) -> Iterator[Chromium]:
 # -- What is on the pages --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
-def test_each_line_of_each_patch_is_on_its_page_once(drawn, step):
+@pytest.mark.parametrize("lesson", STEPS, ids=lambda lesson: lesson.name)
+def test_each_line_of_each_patch_is_on_its_page_once(drawn, lesson):
     """The page of a part has each line of its patch once, its text, and links to the others."""
-    drawn.check_lines(step)
-    drawn.check_lists(step)
-    drawn.check_texts(step)
+    drawn.check_lines(lesson)
+    drawn.check_lists(lesson)
+    drawn.check_texts(lesson)
 
 
 def test_every_link_leads_to_something(drawn):
@@ -103,10 +103,10 @@ def test_every_page_is_strict(drawn):
 # -- In a real browser -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
-def test_each_part_is_drawn(tab, step):
+@pytest.mark.parametrize("lesson", STEPS, ids=lambda lesson: lesson.name)
+def test_each_part_is_drawn(tab, lesson):
     """Every part is drawn, without a word in the console, on a wide and on a narrow screen."""
-    for part in parts_of(step):
+    for part in parts_of(lesson):
         tab.open(address_of(part))
         for width in (1440, 360):
             tab.set_width(width)
