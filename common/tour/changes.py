@@ -29,7 +29,7 @@ IMPORT = re.compile(r"(from|import) ")
 WORD = re.compile(r"\w+|\s+|.")
 # How much of the letters of two lines is the same, at least, where one replaces the other and words
 # are marked in both.
-ALIKE = 0.5
+ALIKE = 0.35
 # How many letters and digits lines that have moved have together, at least; as git has it.
 MOVED = 20
 # Two columns where no line is longer than this: longer ones would be broken.

@@ -58,9 +58,10 @@ class Own:
         with self._lock:
             if part.number != self.state.number or part == self.part:
                 return
+            if self.part:  # else it may be what they have written before this tour began
+                self._found.setdefault(part.code, self.files(names_of(part)))
             self.part = part
             self._first = ""
-            self._found.setdefault(part.code, self.files(names_of(part)))
             if self._threads:
                 self._begin()
 
