@@ -4,6 +4,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urldefrag
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ import pytest
 import requests
 
 from common import lessons
+from common.check import Promise
+from common.lessons import Part
 from common.lessons import parts_of
 from common.steps import STEPS
 from common.tour import changes
@@ -106,13 +109,23 @@ def test_words_that_change_are_marked():
     assert [line.text[slice(*line.marks[0])] for line in file.lines] == ["you", "me"]
 
 
+def test_words_are_not_marked_where_a_line_is_another_one():
+    """Brackets and signs that most lines have do not make two lines alike."""
+    before = {"a.py": b"celery_app = celery_init_app(app)\n"}
+    (file,) = changes.between(before, {"a.py": b"app = Flask(__name__)\n"})
+    assert not any(line.marks for line in file.lines)
+
+
 def test_lines_that_are_indented_anew_are_known():
     """A line that only moves to the right can be left out; one with new words cannot."""
-    before = {"a.py": b"one()\ntwo()\n"}
-    after = {"a.py": b"if yes:\n    one()\n    three()\n"}
+    before = {"a.py": b"zero()\none()\n\ntwo()\n"}
+    after = {"a.py": b"def all():\n    zero()\n\n    one()\n    three()\n"}
     (file,) = changes.between(before, after)
     spaces = {(line.sign, line.text.strip()) for line in file.lines if line.only_space}
-    assert spaces == {("-", "one()"), ("+", "one()")}
+    assert spaces == {("-", "zero()"), ("+", "zero()"), ("-", "one()"), ("+", "one()")}
+    assert all(
+        line.marks == ((0, 4 if line.sign == "+" else 0),) for line in file.lines if line.only_space
+    )
 
 
 def test_any_text_is_shown_as_it_is():
@@ -481,6 +494,44 @@ def test_ours_is_shown_to_who_has_tried(tmp_path):
     assert ("-", "<script>alert(1)</script>") in lines_on(page.text)
     assert "<script>alert" not in page.text
     assert ("+", "def about() -> str:") in lines_on(page.text)
+
+
+def test_ours_is_not_shown_to_who_has_not_come_there(tmp_path):
+    """A file that an earlier part has changed too is no reason to show how a later one does it."""
+    parts = parts_of(STEPS[0])
+    lessons.write(lessons.files_after(parts[2]), tmp_path)
+    own = Own(STEPS[0], tmp_path)
+    app = tmp_path / "app.py"
+    own.open(parts[2])
+    app.write_text(app.read_text() + "# an app of my own\n")
+    for part in parts[3:6]:
+        own.open(part)
+        assert not own.has_tried(part), f"{part.name} is shown before they have changed anything"
+    app.write_text(app.read_text() + "# part 1.4\n")
+    own.results.promises = [promise(parts[3], failure={"kind": "promise"})]
+    assert own.has_tried(parts[3])
+    assert not own.has_tried(parts[4]), "1.5 is shown to somebody who is at 1.4"
+
+
+def promise(part: Part, **values: Any) -> Promise:
+    answer = {"title": "", "worker": False, "asked": True, **values}
+    return Promise(number=part.place, id=part.code, part=part.name, code=part.code, **answer)
+
+
+def test_parts_are_done_when_all_that_they_promise_is_kept(tmp_path):
+    """A part without a promise is done with the next one that has; a broken promise undoes one."""
+    parts = parts_of(STEPS[0])
+    own = Own(STEPS[0], tmp_path)
+    own.open(parts[4])
+    own.is_running = True
+    own.results.promises = [promise(parts[0]), promise(parts[2]), promise(parts[4], asked=False)]
+    assert own.parts() == {part.code for part in parts[:3]}
+    own.results.promises[2].asked = True
+    own.is_running = False
+    assert own.parts() == {part.code for part in parts[:5]}
+    own.results.promises[0].failure = own.results.promises[2].failure = {"kind": "promise"}
+    assert own.parts() == {part.code for part in parts[1:3]}
+    assert own.broken_part == parts[4].code, "what the open part promises is to be mended first"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such links for everybody")
