@@ -144,8 +144,7 @@ def admin(server: Server) -> tuple[Person, str]:
 @pytest.fixture(scope="session")
 def site(server: Server, request: pytest.FixtureRequest) -> list[Visit]:
     """Every kind of page, as visitors, users and admins get it."""
-    has_all = not request.config.option.app
-    return every_page(server, request.getfixturevalue, has_all=has_all)
+    return every_page(server, request.getfixturevalue)
 
 
 @pytest.fixture(scope="session")

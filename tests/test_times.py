@@ -35,7 +35,7 @@ def check_names_zone(tag: Tag, where: object) -> datetime:
 
 @pytest.mark.since("2.times")
 @pytest.mark.about("app/templates/")
-def test_times_name_their_zone(pages: list[Page], step: State, request: pytest.FixtureRequest):
+def test_times_name_their_zone(pages: list[Page], step: State):
     """Every time on a page names its zone: it is UTC."""
     found = 0
     for page in pages:
@@ -47,9 +47,7 @@ def test_times_name_their_zone(pages: list[Page], step: State, request: pytest.F
             tag.replace_with("")
         bare = BARE_TIME.search(others.get_text(" "))
         assert not bare, f"{page}: “{bare[0]}” is in no <time>, and says no zone"
-    # A learner's app may not have come to `flask seed` yet.
-    has_many = step.has("seed") and not request.config.option.app
-    assert found > (5 if has_many else 0), f"only {found} times on all pages"
+    assert found > (5 if step.has("seed") else 0), f"only {found} times on all pages"
 
 
 @pytest.mark.about("app/templates/")
