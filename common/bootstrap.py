@@ -2,6 +2,7 @@
 
 A stamp in .venv says which set-up it has. No stamp: .venv was made by hand, and packages are added
 to it if it works. A stamp that says "unfinished": a set-up was interrupted, and .venv is rebuilt.
+Where .venv is a link to another folder, that folder is left alone.
 """
 
 from __future__ import annotations
@@ -215,9 +216,16 @@ def _read_stamp() -> str:
 def _is_usable() -> bool:
     """Tell whether packages can go into .venv as it is."""
     stamp = _read_stamp()
+    if is_of_another_place():
+        return False
     if stamp == "":
         return python_works() and not _was_moved()
     return stamp.startswith(_place()) and python_works()
+
+
+def is_of_another_place() -> bool:
+    """Tell whether .venv is a link to what was not set up for this folder, and so is not ours."""
+    return VENV.is_symlink() and not _read_stamp().startswith(_place())
 
 
 def python_works() -> bool:
@@ -284,7 +292,10 @@ def _make_venv() -> None:
         )
     # From inside a virtual environment, ask the Python that it was made from.
     base = getattr(sys, "_base_executable", sys.executable)
-    if VENV.is_dir():
+    if VENV.is_symlink():  # what it leads to belongs to somebody: only the link goes
+        _say(f"  .venv was a link to {os.path.realpath(VENV)}, which stays as it is.\n")
+        VENV.unlink()
+    elif VENV.is_dir():
         for path in VENV.iterdir():
             if path.name not in KEPT:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

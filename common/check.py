@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -30,13 +31,13 @@ from .steps import ROOT
 from .steps import State
 from .steps import Step
 
-PROCESSES = 2
 # What the rest of pytest would cost: its own printing, the plugins of other packages.
 PYTEST = (
     *("-P", "-m", "pytest", "-p", "common.interrupts", "-p", "tests.plugin"),
     *("-p", "tests.teacher", "-p", "no:terminal"),
     *("-o", "addopts=", "--disable-plugin-autoload", "-p", "no:cacheprovider", "-p", "no:doctest"),
 )
+IN_EVENT = ("id", "title", "part", "code", "worker", "site")  # what the tests say of a promise
 KEPT, BROKEN, NOT_ASKED = "✓", "✗", "○"
 
 
@@ -50,7 +51,9 @@ class Promise:
     part: str
     code: str
     worker: bool
+    site: bool  # asked of all pages, which one process visits once
     asked: bool = False
+    later: bool = False  # kept so far; asked again when all that comes later is there
     failure: dict[str, Any] | None = None
     skipped: str = ""
 
@@ -111,7 +114,8 @@ class Asker:
     def ask(self, promise: Promise) -> None:
         """Ask whether a promise is kept; the answer is an event."""
         try:
-            _pipe(self._process.stdin).write(f"{promise.number}\n")
+            last_time = " the last time" if promise.later else ""
+            _pipe(self._process.stdin).write(f"{promise.number}{last_time}\n")
             _pipe(self._process.stdin).flush()
         except OSError:
             pass  # it has ended, and says so
@@ -121,6 +125,11 @@ class Asker:
         if self._process.poll() is None:
             self._process.terminate()
         self._process.wait()
+        for thread in self._threads:
+            thread.join()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            with suppress(BrokenPipeError):
+                _pipe(stream).close()
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:
@@ -139,6 +148,8 @@ class Check:
         self.everything = everything
         self.mysql = mysql
         self.first = ""  # the promise to ask before all others, or the part with such ones
+        self.processes = 2 if state.number > 1 else 1  # lesson 1 is done before two are ready
+        self.only_lesson = False  # leave out what earlier lessons have promised
         self._events: queue.Queue[tuple[Asker | None, dict[str, Any]]] = queue.Queue()
         self._stopped = False
         self._shown = 0
@@ -152,8 +163,7 @@ class Check:
         result = Checked()
         self._shown, self._part = 0, ""
         self._events = queue.Queue()
-        count = PROCESSES if self.state.number > 1 else 1  # lesson 1 is done before two are ready
-        askers = [Asker(self.words(), self._events) for _ in range(count)]
+        askers = [Asker(self.words(), self._events) for _ in range(self.processes)]
         try:
             self._listen(result, askers, show or self._show)
         finally:
@@ -177,7 +187,8 @@ class Check:
         for folder in folders:
             for file in sorted((ROOT / folder).glob("test_*.py")):
                 steps = re.findall(r"\bsince\(\"?(\d)", file.read_text(encoding="utf-8"))
-                if steps and int(min(steps)) <= self.state.number:
+                earliest = self.state.number if self.only_lesson else 1
+                if any(earliest <= int(step) <= self.state.number for step in steps):
                     words.append(str(file))
         return words
 
@@ -187,7 +198,7 @@ class Check:
         order: list[Promise] = []
         busy: dict[Asker, Promise] = {}
         waiting: list[Asker] = []
-        ended = 0
+        visitor: Asker | None = None
         while not self._stopped:
             asker, event = self._events.get()
             kind = event["event"]
@@ -196,8 +207,9 @@ class Check:
             if kind == "promises":
                 if not result.promises:
                     result.promises = [
-                        Promise(number, p["id"], p["title"], p["part"], p["code"], p["worker"])
+                        Promise(number, **{name: p[name] for name in IN_EVENT})
                         for number, p in enumerate(event["promises"])
+                        if not self.only_lesson or p["code"][0] == str(self.state.number)
                     ]
                     # One that needs the worker comes early: is there one that starts?
                     early = next((p for p in result.promises if p.worker), None)
@@ -207,7 +219,11 @@ class Check:
                 waiting.append(asker)
             elif kind == "asked":
                 promise = busy.pop(asker)
-                promise.asked = True
+                promise.asked, promise.later = not event["later"], event["later"]
+                if promise.later:
+                    for promises in (order, result.promises):
+                        promises.remove(promise)
+                        promises.append(promise)
                 promise.failure, promise.skipped = event["failure"], event["skipped"]
                 waiting.append(asker)
                 show(result)
@@ -217,33 +233,39 @@ class Check:
                 result.trouble = event["text"]
                 return
             elif kind == "end":
-                ended += 1
                 if asker in busy or not result.promises:
                     result.trouble = asker.errors or "The tests have ended too early."
                     return
                 waiting = [other for other in waiting if other is not asker]
             for free in list(waiting):
-                chosen = self._next(order, busy, result)
+                chosen = self._next(order, busy, result, may_visit=visitor in (None, free))
                 if chosen is None:
-                    break
+                    continue
                 waiting.remove(free)
                 busy[free] = chosen
+                visitor = free if chosen.site else visitor
                 free.ask(chosen)
             if result.promises and not busy:
                 return
 
     def _next(
-        self, order: list[Promise], busy: dict[Asker, Promise], result: Checked
+        self,
+        order: list[Promise],
+        busy: dict[Asker, Promise],
+        result: Checked,
+        *,
+        may_visit: bool,
     ) -> Promise | None:
         """Return what to ask next; nothing after the first promise that is not kept."""
         asked = {promise.number for promise in busy.values()}
-        limit = min((p.number for p in result.broken), default=len(order))
+        first = result.broken[0] if result.broken else None
+        limit = result.promises.index(first) if first else len(order)
+        wanted = order if self.everything else result.promises[:limit]
+        numbers = {promise.number for promise in wanted}
         for promise in order:
-            if promise.asked or promise.number in asked:
+            if promise.asked or promise.number in asked or (promise.site and not may_visit):
                 continue
-            if self.everything or promise.number < limit:
-                return promise
-            if self._is_first(promise):
+            if promise.number in numbers or self._is_first(promise):
                 return promise
         return None
 
@@ -271,7 +293,7 @@ class Check:
 
     def _explain(self, promise: Promise, failure: dict[str, Any]) -> None:
         click.echo()
-        show_rows(explanation(failure))
+        show_rows(explanation(failure, promise.title))
         where = self.where(promise)
         if where:
             click.echo(f"    {'read':<11}{where}")
@@ -335,21 +357,34 @@ class Check:
 
     def _list_what_is_left(self, result: Checked) -> None:
         first = result.broken[0]
-        left = [p for p in result.promises if p.number > first.number]
-        for part in dict.fromkeys(promise.part for promise in left):
-            count = sum(promise.part == part for promise in left)
-            title = title_of(next(promise.code for promise in left if promise.part == part))
-            more = "more " if part == first.part else ""
-            things = f"{count} {more}promise{'s' * (count != 1)}"
-            click.echo(f"{NOT_ASKED} {part} {title}: {things}, not asked yet")
+        lesson = first.part.partition(".")[0]
+        left: dict[str, list[Promise]] = {}  # part by part in this lesson, then lesson by lesson
+        for promise in result.promises[result.promises.index(first) + 1 :]:
+            number = promise.part.partition(".")[0]
+            if not promise.later:
+                left.setdefault(promise.part if number == lesson else number, []).append(promise)
+        for place, promises in left.items():
+            is_part = place.startswith(f"{lesson}.")
+            name = f"{place} {title_of(promises[0].code)}" if is_part else f"Step {place}"
+            more = "more " if place == first.part else ""
+            things = f"{len(promises)} {more}promise{'s' * (len(promises) != 1)}"
+            click.echo(f"{NOT_ASKED} {name}: {things}, not asked yet")
+        if later := sum(promise.later for promise in result.promises):
+            click.echo(f"{NOT_ASKED} {later} of the above: kept so far, asked again at the end")
 
 
-def explanation(failure: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what a learner needs to know of a failure: what each text is about, and the text."""
+def explanation(failure: dict[str, Any], title: str = "") -> list[tuple[str, str]]:
+    """Return what a learner needs to know of a failure: what each text is about, and the text.
+
+    ``title`` is that of the promise.
+    """
     trace, cause = failure["trace"], failure["cause"]
     rows = []
     if failure["kind"] != "start":
-        rows += [("sent", failure["sent"]), ("expected", failure["expected"])]
+        text = failure["expected"]
+        # The words of a test say what it expected, or what it found.
+        says = text == title or re.search(r"\b(expected|should)\b", text)
+        rows += [("sent", failure["sent"]), ("expected" if says else "found", text)]
         rows += [("came back", failure["came"])]
     elif not (trace and (trace["path"] or trace["error"])):
         rows += [("it wrote", failure["said"].replace(" copy>", ">") or "nothing")]

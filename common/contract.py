@@ -33,7 +33,7 @@ This page is made from the tests: `python3 learn.py promises --into {INTO}`
 def listed(state: State) -> list[dict[str, Any]]:
     """Return what a state promises, from the tests: title, part, requests, texts."""
     asking = check.Check(state, ROOT, everything=True)  # any folder: nothing is started
-    words = [sys.executable, *check.PYTEST, *asking.words()]
+    words = [sys.executable, *check.PYTEST, *asking.words(), "--details"]
     done = subprocess.run(
         words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8"
     )

@@ -144,7 +144,8 @@ def admin(server: Server) -> tuple[Person, str]:
 @pytest.fixture(scope="session")
 def site(server: Server, request: pytest.FixtureRequest) -> list[Visit]:
     """Every kind of page, as visitors, users and admins get it."""
-    return every_page(server, request.getfixturevalue)
+    own = bool(request.config.option.app)
+    return every_page(server, request.getfixturevalue, unfinished=own)
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from common.lessons import Part
 from common.lessons import find_state
 from common.lessons import position
+from common.steps import FEATURES
 from common.steps import State
 from tests.plugin import ORDER
 from tests.plugin import THOROUGH
@@ -32,6 +34,7 @@ from tests.support.asked import texts_of
 from tests.support.browser import Browser
 from tests.support.browser import NoAnswer
 from tests.support.browser import Page
+from tests.support.explain import NO_WORKER
 from tests.support.explain import cause_of
 from tests.support.explain import own_trace
 from tests.support.processes import NotReady
@@ -60,6 +63,7 @@ WEIGHTS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-case", action="store_true", help="ask for each case of a promise")
+    parser.addoption("--details", action="store_true", help="say what each promise is asked by")
 
 
 @pytest.hookimpl(trylast=True)
@@ -122,6 +126,11 @@ class Teacher:
         listed = [
             describe(items) | {"long": items[0].nodeid in self._long} for items in self._promises
         ]
+        if self._config.option.details:
+            listed = [
+                promise | details(items[0])
+                for promise, items in zip(listed, self._promises, strict=True)
+            ]
         self._say("promises", promises=listed)
 
     @pytest.hookimpl(tryfirst=True)
@@ -129,16 +138,39 @@ class Teacher:
         # What comes next is not known yet: keep what all tests share, and no more.
         between = Between.from_parent(session, name="between")
         for line in self._orders:
-            number = int(line)
-            items = self._promises[number]
+            number, _, is_last_time = line.strip().partition(" ")
+            items = self._promises[int(number)]
             cases = items if session.config.option.every_case else spread(items, MANY)
-            self._failure, self._skipped = None, ""
+            self._failure, self._skipped, later = None, "", False
             for item in cases:
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=between)
-                if self._failure:
+                if self._failure and not is_last_time and self._is_kept_so_far(item, between):
+                    self._failure, later = None, True
+                if self._failure or later:
                     break
-            self._say("asked", number=number, failure=self._failure, skipped=self._skipped)
+            self._say(
+                "asked", number=number, failure=self._failure, skipped=self._skipped, later=later
+            )
         return True
+
+    def _is_kept_so_far(self, item: pytest.Item, between: pytest.Item) -> bool:
+        """Ask again, but for nothing that comes after the part that made the promise.
+
+        Some promises are about all pages, or all forms. An app on its way has not all of them yet,
+        and those that are missing have promises of their own.
+        """
+        failure, begin = self._failure, begin_of(item)
+        if not self._app or not failure or failure["kind"] != "promise":
+            return False
+
+        def has(state: State, feature: str) -> bool:
+            return all(s.is_at_or_after(FEATURES[feature]) for s in (state, begin))
+
+        self._failure = None
+        with mock.patch.object(State, "has", has):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=between)
+        is_kept, self._failure = self._failure is None, failure
+        return is_kept
 
     # What was found
 
@@ -189,7 +221,9 @@ class Teacher:
             isinstance(start, NotReady)
             or (isinstance(error, pytest.fail.Exception) and isinstance(start, AssertionError))
         ):
-            log, kind = str(start), "start"
+            log = str(start)
+            # Before the part that makes the worker, an app is right without one.
+            kind = "promise" if NO_WORKER in log else "start"
         elif isinstance(error, NoAnswer):
             log, kind = self._where_it_hangs(), "hang"
         else:
@@ -285,9 +319,17 @@ def describe(items: list[pytest.Function]) -> dict[str, Any]:
         "title": first_line(items[0]),
         "part": begin.name if isinstance(begin, Part) else str(begin.number),
         "code": begin.code,
-        "requests": [r for r in requests_of(items[0].function) if is_there(r, begin.number)],
-        "texts": texts_of(items[0].function),
         "worker": "worker" in items[0].fixturenames,
+        "site": "site" in items[0].fixturenames,
+    }
+
+
+def details(item: pytest.Function) -> dict[str, Any]:
+    """Return what `learn.py promises` shows beside: the requests, and the texts that count."""
+    number = begin_of(item).number
+    return {
+        "requests": [r for r in requests_of(item.function) if is_there(r, number)],
+        "texts": texts_of(item.function),
     }
 
 

@@ -98,7 +98,7 @@ def test_a_form_of_another_session_is_explained(person):
     """A form whose session has ended gets a page that says that nothing is saved."""
     page = person.post("/posts/new", FIELDS | {"csrf_token": "of another session"})
     assert page.status == 400
-    assert "nothing is saved" in page.words, f"{page} does not say what became of the text"
+    assert "nothing is saved" in page.words, f"{page} does not say that “nothing is saved”"
 
 
 def test_a_request_without_a_token_gets_a_page_of_the_site(person):

@@ -422,6 +422,19 @@ def test_a_new_venv_keeps_what_the_learner_has_in_it(tmp_path, monkeypatch):
     assert called and "--clear" not in called[0][1]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets few users make links")
+def test_a_link_to_another_venv_is_named(tmp_path, monkeypatch):
+    """A .venv that is a link to that of another folder is named; --fix replaces the link alone."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / ".learn-stamp").write_text("/another/folder\n")
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(bootstrap, "STAMP", tmp_path / ".venv" / ".learn-stamp")
+    bootstrap.VENV.symlink_to(tmp_path / "theirs")
+    (row,) = machine.environment()
+    assert (row.mark, row.mend) == ("✗", "python3 learn.py doctor --fix")
+    assert row.text == f"is a link to {tmp_path / 'theirs'}, made for another folder"
+
+
 # -- databases -------------------------------------------------------------------------------------
 
 

@@ -1281,6 +1281,43 @@ def test_venv_made_by_hand_in_another_folder_is_set_up_anew(installers):
 
 
 @posix
+@pytest.mark.parametrize("stamp", ["", "unfinished\n", "/another/place\n3.11\n"])
+@pytest.mark.parametrize("failing", [None, *EVERYTHING])
+def test_what_a_venv_links_to_is_left_alone(installers, tmp_path, stamp, failing, capsys):
+    """Where .venv is a link, a set-up makes a folder in its place, and never touches the target."""
+    target = tmp_path / "of another project"
+    target.mkdir()
+    bootstrap.VENV.symlink_to(target)
+    make_empty_venv()
+    (target / ".learn-stamp").write_text(stamp)
+    (target / "lib").mkdir()
+    (target / "lib" / "package.py").write_text("theirs")
+    before = {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
+    if failing:
+        installers.failing[failing] = bootstrap.SetupError("no network")
+        with suppress(bootstrap.SetupError):
+            bootstrap.set_up()
+    else:
+        assert set_up_again(installers) == EVERYTHING
+        assert set_up_again(installers) == []
+    assert {path: path.read_bytes() for path in target.rglob("*") if path.is_file()} == before
+    assert not bootstrap.VENV.is_symlink()
+    assert f"a link to {target}, which stays as it is" in capsys.readouterr().err
+
+
+@posix
+def test_a_venv_on_another_disk_is_kept(installers, tmp_path):
+    """A .venv that was set up here, and then moved to where there is room, is still ours."""
+    set_up_again(installers)
+    bootstrap.VENV.rename(tmp_path / "on another disk")
+    bootstrap.VENV.symlink_to(tmp_path / "on another disk")
+    assert set_up_again(installers) == []
+    (tmp_path / "requirements.txt").write_text("something-else==1\n")
+    assert set_up_again(installers) == ["pip install uv", "uv"]
+    assert bootstrap.VENV.is_symlink()
+
+
+@posix
 def test_a_python_is_used_only_if_it_keeps_to_its_venv(tmp_path, monkeypatch):
     """A half-made .venv may hold a link to the system's Python, and nothing that keeps it in."""
     venv = tmp_path / "my venv"

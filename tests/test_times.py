@@ -105,10 +105,10 @@ def test_a_script_shows_times_in_the_zone_of_the_reader(request, step, server, c
 def test_times_in_an_archive_name_their_zone(worker, join):
     """The pages in an archive need no script for it: their times name the zone."""
     person = join()
-    person.write()
+    post = person.write()
     with Export.start(person).until_end().archive() as archive:
         pages = [name for name in archive.namelist() if name.endswith(".html")]
-        assert "posts/1.html" in pages, f"the archive has no page for the post: {pages}"
+        assert f"posts/{post}.html" in pages, f"the archive has no page for the post: {pages}"
         for name in pages:
             soup = BeautifulSoup(archive.read(name), "html.parser")
             check_names_zone(soup.find("time"), name)

@@ -70,6 +70,8 @@ def _problem_of_venv() -> str:
     """Say why .venv cannot be used, if it cannot."""
     if not bootstrap.VENV.exists():
         return "is not there yet"
+    if bootstrap.is_of_another_place():
+        return f"is a link to {os.path.realpath(bootstrap.VENV)}, made for another folder"
     if not bootstrap.is_in_venv() and not bootstrap.python_works():
         return "does not work: its Python or pip is gone, or is another one"
     if bootstrap.is_unfinished():

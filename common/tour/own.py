@@ -133,7 +133,7 @@ class Own:
             return self._done | kept
         promised: dict[str, bool] = {}
         for promise in self.results.promises:
-            is_kept = promise.asked and not promise.failure
+            is_kept = (promise.asked or promise.later) and not promise.failure
             part = part_of(promise)
             promised[part] = promised.get(part, True) and is_kept
         found: set[str] = set()
@@ -168,8 +168,9 @@ class Own:
     @property
     def explanation(self) -> list[tuple[str, str]]:
         """What `learn.py check` tells of the first promise that is not kept."""
-        failure = self.broken.failure if self.broken else None
-        return check.explanation(failure) if failure else []
+        broken = self.broken
+        failure = broken.failure if broken else None
+        return check.explanation(failure, broken.title) if broken and failure else []
 
     def _watch(self) -> None:
         changed_files = watch(

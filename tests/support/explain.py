@@ -10,6 +10,10 @@ from tests.support.course import text_pages
 
 FRAME = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:,? in (?P<name>.*))?$')
 ERROR = re.compile(r"^\s*[\w.]*(?:Error|Exception|Warning|Interrupt|Exit|NotFound)\b.*$")
+# The line that `flask run` writes for each request.
+REQUEST = re.compile(r'^.* "[A-Z]+ .* HTTP/1\.\d" \d{3} -$', re.M)
+# Celery says this where the module that is named after -A is missing, or has no Celery app in it.
+NO_WORKER = "Unable to load celery application"
 # A message of a row is looked for without its quoted and angled words, which differ.
 FEW = 12
 
@@ -77,11 +81,16 @@ def known_causes() -> list[tuple[int | None, str, str, str, list[list[str]]]]:
         for row in text.rows:
             if "goes wrong" in row.section.title.lower() and len(row.cells) >= 3:
                 number = row.section.step.number if row.section.step else None
-                shown = re.findall(r"`([^`]+)`", row.cells[0])
+                shown = filter(is_message, re.findall(r"`([^`]+)`", row.cells[0]))
                 messages = [pieces(message) for message in shown]
                 where = f"{row.section.page.name}, line {row.line}"
                 found.append((number, where, row.cells[1], row.cells[2], messages))
     return found
+
+
+def is_message(text: str) -> bool:
+    """Tell what a program says from a name or a path, which any log may have."""
+    return " " in text or "Error" in text or "NotFound" in text
 
 
 def pieces(message: str) -> list[str]:
@@ -91,20 +100,22 @@ def pieces(message: str) -> list[str]:
 
 
 def cause_of(text: str, state: State | None) -> dict[str, str] | None:
-    """Return the row of NOTES that explains a message, the most telling one."""
+    """Return the row of NOTES that explains a message: the most telling, then newest one."""
     number = state.number if state else 6
-    best: tuple[int, dict[str, str]] | None = None
+    text = REQUEST.sub("", text)
+    best: tuple[tuple[int, int], dict[str, str]] | None = None
     for lesson, where, cause, fix, messages in known_causes():
         if lesson and lesson > number:
             continue
         for message in messages:
             size = sum(map(len, message))
+            worth = size, lesson or 0
             if (
                 size >= FEW
                 and all(part in text for part in message)
-                and (not best or size > best[0])
+                and (not best or worth > best[0])
             ):
-                best = size, {"cause": cause, "fix": fix, "where": where}
+                best = worth, {"cause": cause, "fix": fix, "where": where}
     if not best and "SyntaxError: " in text:  # Python has many words for it, and one row is there
         return cause_of("SyntaxError: expected", state)
     return best[1] if best else None

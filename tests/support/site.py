@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from contextlib import nullcontext
+from contextlib import suppress
 
 from tests.support.browser import ADDRESS_BAR
 from tests.support.browser import MARKDOWN
@@ -16,36 +18,50 @@ from tests.support.server import Server
 Visit = tuple[str, str, Page]
 
 
-def every_page(server: Server, fixture: Callable[[str], object]) -> list[Visit]:
-    """Visit every kind of page that the step has, as a visitor, as users and as an admin."""
+def every_page(
+    server: Server, fixture: Callable[[str], object], *, unfinished: bool = False
+) -> list[Visit]:
+    """Visit every kind of page that the step has, as a visitor, as users and as an admin.
+
+    What is missing in a learner's ``unfinished`` app is left out: another promise asks for it.
+    """
     step = server.step
+    maybe = suppress(AssertionError) if unfinished else nullcontext()
     with ExitStack() as browsers:
         visitor = browsers.enter_context(Browser(server))
+        person = browsers.enter_context(Person(server))
+        post = 0
         found = list(walk(visitor))
         found.append(typed(visitor, "/no-such-page"))
         if step.has("seed"):
-            fixture("seeded")  # so that the list of posts has pages
+            with maybe:
+                fixture("seeded")  # so that the list of posts has pages
         if step.has("posts"):
-            person = browsers.enter_context(Person(server)).join()
-            post = person.write(f"A title {'that is long ' * 4}{'x' * 60}", MARKDOWN)
-            found += walk(person)
-            found += [(REFUSED_FORM, page.path, page) for page in refused_forms(visitor, person)]
+            with maybe:
+                person.join()
+                post = person.write(f"A title {'that is long ' * 4}{'x' * 60}", MARKDOWN)
+                found += walk(person)
+                found += [(REFUSED_FORM, p.path, p) for p in refused_forms(visitor, person)]
         if step.has("preview"):
-            preview = person.submit("/posts/new", button="preview", title="A", body=MARKDOWN)
-            found.append((ADDRESS_BAR, preview.path, preview))
+            with maybe:
+                preview = person.submit("/posts/new", button="preview", title="A", body=MARKDOWN)
+                found.append((ADDRESS_BAR, preview.path, preview))
             refused = person.post("/posts/new")  # without a token
             found.append((ADDRESS_BAR, refused.path, refused))
         if step.has("edit"):
-            other = browsers.enter_context(Person(server)).join()
-            found.append(typed(other, f"/posts/{post}/edit"))
+            with maybe:
+                other = browsers.enter_context(Person(server)).join()
+                found.append(typed(other, f"/posts/{post}/edit"))
         if step.has("admin"):
-            admin, _ = fixture("admin")
-            if any(link.startswith("/admin/") for link in admin.get("/").links()):
-                visits = walk(admin, "/admin/", per_kind=1)  # its lists have a link for each order
-                found += (visit for visit in visits if visit[1].startswith("/admin"))
-                found.append(typed(admin, "/admin/post/?flt0_0=title"))  # with a filter
+            with maybe:
+                admin, _ = fixture("admin")
+                if any(link.startswith("/admin/") for link in admin.get("/").links()):
+                    visits = walk(admin, "/admin/", per_kind=1)  # its lists link to each order
+                    found += (visit for visit in visits if visit[1].startswith("/admin"))
+                    found.append(typed(admin, "/admin/post/?flt0_0=title"))  # with a filter
         if step.has("exports"):
-            found.append((ADDRESS_BAR, "/exports/", person.submit("/exports/")))
+            with maybe:
+                found.append((ADDRESS_BAR, "/exports/", person.submit("/exports/")))
     return found
 
 

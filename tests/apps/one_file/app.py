@@ -73,7 +73,7 @@ PAGES = {
 {% endif %}</nav>
 <main><h1>{{ self.name() }}</h1>
 {% for text in get_flashed_messages() %}<div role="status">{{ text }}</div>{% endfor %}
-{% if wrong %}<div role="alert" id="wrong">{{ wrong }}</div>{% endif %}
+{% for name, text in wrong.items() %}<p role="alert" id="wrong-{{ name }}">{{ text }}</p>{% endfor %}
 {% block inside %}{% endblock %}</main></body></html>""",
     "start": """{% extends "frame" %}{% block name %}My diary{% endblock %}
 {% block inside %}<p>What I learn, day by day. <a href="/hello/Ada">Hello, Ada</a></p>{% endblock %}""",
@@ -102,8 +102,8 @@ PAGES = {
 <p><label for="t">Title</label>
 <input id="t" name="title" value="{{ headline }}"{{ tied("title") }}></p>
 <p><label for="b">Text</label> <small id="how">Markdown: **bold**, `code`, # heading</small>
-<textarea id="b" name="body" aria-describedby="how{{ " wrong" if bad == "body" }}"
-{{ 'aria-invalid="true"' | safe if bad == "body" }}>
+<textarea id="b" name="body" aria-describedby="how{{ " wrong-body" if wrong.body }}"
+{{ 'aria-invalid="true"' | safe if wrong.body }}>
 {{ text }}</textarea></p>
 <button>Publish</button> <button name="preview" value="1">Preview</button></form>{% endblock %}""",
     "form": """{% extends "frame" %}{% block name %}{{ what }}{% endblock %}{% block inside %}
@@ -118,6 +118,8 @@ PAGES = {
 <p>{{ why }}</p><p><a href="{{ back }}">{{ "Back to the form" if form else "Go on here" }}</a></p>
 {% endblock %}""",
 }
+
+Wrong = dict[str, str]  # the message beside each field
 
 app = Flask(__name__)
 app.config.update(
@@ -167,12 +169,14 @@ def for_all_pages() -> dict[str, object]:
     return {"member": member, "token": token, "tokens": member is not None}
 
 
-def page(template: str, status: int = 200, bad: str = "", **values: object) -> Response:
+def page(
+    template: str, status: int = 200, wrong: Wrong | None = None, **values: object
+) -> Response:
     def tied(field: str) -> Markup:
-        here = Markup(' aria-invalid="true" aria-describedby="wrong"')
-        return here if field == bad else Markup("")
+        here = Markup(f' aria-invalid="true" aria-describedby="wrong-{field}"')
+        return here if field in (wrong or {}) else Markup("")
 
-    return make_response(render_template(template, tied=tied, bad=bad, **values), status)
+    return make_response(render_template(template, tied=tied, wrong=wrong or {}, **values), status)
 
 
 @app.after_request
@@ -264,15 +268,22 @@ def password_is_wrong(password: str) -> str:
     return "" if spelled(PASSWORDS, password) else "This password hides a character."
 
 
-def note_is_wrong(headline: str, text: str) -> tuple[str, str]:
-    plain = headline.replace("\u200d", "")
+def title_is_wrong(headline: str) -> str:
     if not 0 < len(headline) <= 120:
-        return "title", "A title of 1 to 120 characters, please."
-    if not plain.isprintable() or not any(spelled(NAMES, sign) for sign in headline):
-        return "title", "Nobody could see this title."
+        return "A title of 1 to 120 characters, please."
+    plain = headline.replace("\u200d", "")
+    can_be_seen = plain.isprintable() and any(spelled(NAMES, sign) for sign in headline)
+    return "" if can_be_seen else "Nobody could see this title."
+
+
+def text_is_wrong(text: str) -> str:
     if not 0 < len(text) <= 10_000:
-        return "body", "A text of 1 to 10,000 characters, please."
-    return ("body", "Please remove the NUL.") if "\0" in text else ("", "")
+        return "A text of 1 to 10,000 characters, please."
+    return "Please remove the NUL." if "\0" in text else ""
+
+
+def wrong_ones(**messages: str) -> Wrong:
+    return {field: message for field, message in messages.items() if message}
 
 
 def onward(fallback: str = "/") -> Response:
@@ -326,11 +337,11 @@ def one_note(number: int) -> Response:
 
 def edited(what: str, note: Note) -> Response:
     headline, text = note.headline or "", note.text or ""
-    bad = wrong = ""
+    wrong: Wrong = {}
     if request.method == "POST":
         headline = " ".join(typed("title").split())
         text = typed("body").replace("\r\n", "\n").strip()
-        bad, wrong = note_is_wrong(headline, text)
+        wrong = wrong_ones(title=title_is_wrong(headline), body=text_is_wrong(text))
         if not wrong and "preview" not in request.form:
             note.headline, note.text = headline, text
             store.session.add(note)
@@ -339,7 +350,7 @@ def edited(what: str, note: Note) -> Response:
             return redirect(url_for("one_note", number=note.number))
     seen = "preview" in request.form and not wrong
     values = {"what": what, "headline": headline, "text": text, "seen": seen}
-    return page("write", bad=bad, wrong=wrong, **values)
+    return page("write", wrong=wrong, **values)
 
 
 @app.route("/posts/new", methods=["GET", "POST"])
@@ -380,15 +391,14 @@ def sign_up() -> Response:
         ("password", "Password", "password"),
         ("again", "The same password again", "password"),
     ]
-    bad = wrong = ""
+    wrong: Wrong = {}
     status = 200
     if request.method == "POST":
         name, password = spelled(NAMES, typed("username")), typed("password")
-        bad, wrong = "username", name_is_wrong(name)
-        if not wrong:
-            bad, wrong = "password", password_is_wrong(password)
-        if not wrong and typed("again") not in ("", password):
-            bad, wrong = "again", "These two differ."
+        again = "" if typed("again") in ("", password) else "These two differ."
+        wrong = wrong_ones(
+            username=name_is_wrong(name), password=password_is_wrong(password), again=again
+        )
         if not wrong:
             member = Member(shown_name=name, same_name=name.casefold())
             member.take(password)
@@ -397,12 +407,12 @@ def sign_up() -> Response:
                 store.session.commit()
             except IntegrityError:
                 store.session.rollback()
-                bad, wrong, status = "username", "Somebody has this name already.", 409
+                wrong, status = {"username": "Somebody has this name already."}, 409
             else:
                 login_user(member)
                 flash(f"Nice to meet you, {name}.")
                 return onward()
-    return page("form", status, bad, what="Sign up", fields=fields, wrong=wrong, tokens=True)
+    return page("form", status, wrong, what="Sign up", fields=fields, tokens=True)
 
 
 @app.route("/auth/login", methods=["GET", "POST"])
@@ -412,7 +422,7 @@ def enter() -> Response:
         ("password", "Password", "password"),
         ("remember", "Stay here", "checkbox"),
     ]
-    wrong = ""
+    wrong: Wrong = {}
     if request.method == "POST":
         name = spelled(NAMES, typed("username")).casefold()
         member = Member.query.filter_by(same_name=name).first()
@@ -420,15 +430,8 @@ def enter() -> Response:
             login_user(member, remember="remember" in request.form)
             flash("Here you are again.")
             return onward()
-        wrong = "This name and this password do not belong together."
-    return page(
-        "form",
-        bad="password" if wrong else "",
-        what="Enter",
-        fields=fields,
-        wrong=wrong,
-        tokens=True,
-    )
+        wrong = {"password": "This name and this password do not belong together."}
+    return page("form", wrong=wrong, what="Enter", fields=fields, tokens=True)
 
 
 @app.post("/auth/logout")
@@ -444,6 +447,7 @@ def leave_everywhere() -> Response:
     current_user.ticket = token_hex(20)
     store.session.commit()
     logout_user()
+    flash("You have left on all machines.")
     return redirect(url_for("start"))
 
 
@@ -451,11 +455,13 @@ def leave_everywhere() -> Response:
 @login_required
 def my_account() -> Response:
     fields = [("password", "Password", "password"), ("new_password", "New one", "password")]
-    bad = wrong = ""
+    wrong: Wrong = {}
     if request.method == "POST":
-        bad, wrong = "new_password", password_is_wrong(typed("new_password"))
-        if not current_user.knows(typed("password")):
-            bad, wrong = "password", "That is not it."
+        is_right = current_user.knows(typed("password"))
+        wrong = wrong_ones(
+            password="" if is_right else "That is not it.",
+            new_password=password_is_wrong(typed("new_password")),
+        )
         if not wrong:
             member = store.session.get(Member, current_user.number)
             member.take(typed("new_password"))
@@ -463,21 +469,20 @@ def my_account() -> Response:
             login_user(member, remember="diary_stay" in request.cookies)
             flash("Changed.")
             return redirect(url_for("my_account"))
-    return page("form", bad=bad, what="Account", fields=fields, wrong=wrong)
+    return page("form", wrong=wrong, what="Account", fields=fields)
 
 
 @app.errorhandler(HTTPException)
 def went_wrong(error: HTTPException) -> Response:
-    back, form = url_for("start"), False
+    back, form, why = url_for("start"), False, error.description
     if isinstance(error, CSRFError):
+        why = "This form is too old, and nothing is saved."
         routes = app.url_map.bind("")
         form = routes.test(request.path, "GET")
         back = request.full_path.rstrip("?") if form else url_for("start")
     elif request.path.startswith("/posts"):
         back = url_for("all_notes")
-    response = page(
-        "wrong", error.code or 500, name=error.name, why=error.description, back=back, form=form
-    )
+    response = page("wrong", error.code or 500, name=error.name, why=why, back=back, form=form)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
