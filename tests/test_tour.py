@@ -514,7 +514,7 @@ def test_ours_is_not_shown_to_who_has_not_come_there(tmp_path):
 
 
 def promise(part: Part, **values: Any) -> Promise:
-    answer = {"title": "", "worker": False, "asked": True, **values}
+    answer = {"title": "", "worker": False, "site": False, "asked": True, **values}
     return Promise(number=part.place, id=part.code, part=part.name, code=part.code, **answer)
 
 
