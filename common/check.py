@@ -150,6 +150,7 @@ class Check:
         self.first = ""  # the promise to ask before all others, or the part with such ones
         self.processes = 2 if state.number > 1 else 1  # lesson 1 is done before two are ready
         self.only_lesson = False  # leave out what earlier lessons have promised
+        self.only = ""  # the one promise to ask for, if not all are
         self._events: queue.Queue[tuple[Asker | None, dict[str, Any]]] = queue.Queue()
         self._stopped = False
         self._shown = 0
@@ -183,6 +184,8 @@ class Check:
         words += [f"--app={self.app}"] if self.app else []
         words += ["--every-case"] if self.everything else ["--sparing"]
         words += ["--mysql"] * self.mysql
+        if self.only:
+            return [*words, self.only]
         folders = ["tests", "tests/deep"] if self.everything else ["tests"]
         for folder in folders:
             for file in sorted((ROOT / folder).glob("test_*.py")):

@@ -32,11 +32,13 @@ class Sources(DefaultFilter):
 def watch_app(check: Check) -> int:
     """Check, wait until something is saved, check again; until somebody types q."""
     folder = check.app or check.state.path
+    changes = watch(
+        folder, watch_filter=Sources(), rust_timeout=EVERY, yield_on_timeout=True, debounce=200
+    )
+    next(changes)  # begin to look now: what is saved during a check is checked after it
+    result = Checked()
     with keyboard() as typed:
         result = once(check)
-        changes = watch(
-            folder, watch_filter=Sources(), rust_timeout=EVERY, yield_on_timeout=True, debounce=200
-        )
         for changed in changes:
             if changed:
                 click.echo(f"\n{time.strftime('%H:%M:%S')} saved; checking again")

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -357,6 +358,89 @@ def is_group(number: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+# At work: again on save, and the keyboard
+
+
+class Terminal:
+    """`learn.py check --watch` in a terminal, with somebody at the keyboard."""
+
+    def __init__(self, *words: str) -> None:
+        self._ours, theirs = os.openpty()
+        with bootstrap.holding_interrupts():  # as learn.py starts it
+            self.program = subprocess.Popen(
+                [sys.executable, "-P", "-c", CONTROLLED, "check", *words, "--watch"],
+                cwd=ROOT,
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,
+            )
+        os.close(theirs)
+        self.seen = ""
+
+    def wait_for(self, text: str) -> str:
+        """Return what is on the screen up to a text that comes now."""
+        start = len(self.seen)
+        while text not in self.seen[start:]:
+            ready, _, _ = select.select([self._ours], [], [], 60)
+            assert ready, f"“{text}” does not come:\n{self.seen}"
+            self.seen += os.read(self._ours, 10_000).decode("utf-8", "replace")
+        return self.seen[start:]
+
+    def type(self, key: str, answer: str) -> str:
+        os.write(self._ours, key.encode())
+        return self.wait_for(answer)
+
+    def end(self, key: str) -> None:
+        """Press a key that ends it; nothing runs on, and the terminal is as it was."""
+        os.write(self._ours, key.encode())
+        with contextlib.suppress(OSError):  # on Linux, the end of a terminal is an error
+            while text := os.read(self._ours, 10_000):
+                self.seen += text.decode("utf-8", "replace")
+        self.program.wait(timeout=60)
+        wait_until(lambda: not is_group(self.program.pid), "all that it started has ended")
+        os.close(self._ours)
+
+
+# A program gets the Ctrl-C of a terminal only if that is its own.
+CONTROLLED = """
+import fcntl, runpy, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+runpy.run_module("common.cli", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+def test_watching_answers_the_keyboard_and_each_save(folder):
+    """--watch: h is a hint, d the diff, a saved file is checked at once; q and Ctrl-C end it."""
+    lessons.write(lessons.files_after(lessons.find_state("1.2")), folder)
+    keys = "h hint"
+    work = Terminal("1.2", "--app", str(folder))
+    assert "keeps all promises of part 1.2" in work.wait_for(keys)
+    page = folder / "templates" / "home.html"
+    right = page.read_text(encoding="utf-8")
+    page.write_text(right.replace("<h1>", "<h2>").replace("</h1>", "</h2>"), encoding="utf-8")
+    seen = work.wait_for(keys)
+    assert "saved; checking again" in seen
+    assert "✗" in seen and "1.2 Every page has one <h1>" in seen, seen
+    hint = work.type("h", "NOTES.md, line")
+    assert "1.2 Every page has one <h1>" in hint
+    diff = work.type("d", "q: leave")  # of the pager
+    assert "templates/home.html" in diff
+    work.type("qa", keys)
+    page.write_text(right, encoding="utf-8")
+    seen = work.wait_for(keys)
+    assert "\a" in seen and "keeps all promises" in seen, "it is done: a green block and a bell"
+    assert seen.index("keeps all promises") < seen.index("Compare it with ours")
+    work.end("q")
+    assert work.program.returncode == 0
+    for moment in ("✓", keys):  # while it asks, and while it waits
+        work = Terminal("1.2", "--app", str(folder))
+        work.wait_for(moment)
+        work.end("\x03")
+        assert "Traceback" not in work.seen, work.seen
 
 
 # What is promised

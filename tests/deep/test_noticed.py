@@ -1,19 +1,14 @@
-"""Each mistake is noticed: the promise that its file names fails, and says what is wrong."""
-
-import os
-import re
-import subprocess
-import sys
+"""Each mistake is noticed by `check`: the promise that its file names fails, and says so."""
 
 import pytest
 
+from common.check import Check
 from common.mistakes import all_mistakes
 from common.mistakes import git_apply
-from common.steps import ROOT
 from tests.support.mistakes import source_of
 from tests.support.project import Project
 
-pytestmark = pytest.mark.patient
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("check")]
 
 
 @pytest.mark.parametrize(
@@ -21,33 +16,20 @@ pytestmark = pytest.mark.patient
     [mistake for mistake in all_mistakes() if mistake.noticed_by != "none"],
     ids=lambda mistake: mistake.name,
 )
-def test_each_mistake_is_noticed_by_its_promise(mistake):
-    """The promise that a mistake names fails for it."""
+def test_each_mistake_is_noticed_by_its_promise(mistake, capsys):
+    """The promise that a mistake names fails for it, or the app does not start."""
     project = Project(mistake.step, source_of(mistake))
     try:
         assert not git_apply(mistake.diff, project.folder)
-        options = ["-n0", "-q", "--step", str(mistake.step.number), "--app", str(project.folder)]
-        run = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-p",
-                "no:cacheprovider",
-                *options,
-                mistake.noticed_by,
-            ],
-            cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if "PYTEST" not in name},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        asked = Check(mistake.step, project.folder)
+        asked.only, asked.processes = mistake.noticed_by, 1
+        result = asked.run()
+        asked.finish(result)
     finally:
         project.close()
-    assert run.returncode == 1, (
-        f"{mistake.noticed_by} does not notice: {mistake.title}\n{run.stdout}"
+    text = capsys.readouterr().out
+    assert [promise.id for promise in result.broken] == [mistake.noticed_by], (
+        f"{mistake.noticed_by} does not notice: {mistake.title}\n{text}{result.trouble}"
     )
-    assert re.search(r"^(?:FAILED|ERROR) ", run.stdout, re.M), run.stdout
     if mistake.where == "check":
-        assert mistake.symptom in run.stdout, run.stdout
+        assert mistake.symptom in text, text
