@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
@@ -79,7 +80,9 @@ class Checked:
 class Asker:
     """A process of pytest that asks for one promise after the other."""
 
-    def __init__(self, words: list[str], events: queue.Queue[tuple[Asker, dict[str, Any]]]) -> None:
+    def __init__(
+        self, words: list[str], events: queue.Queue[tuple[Asker | None, dict[str, Any]]]
+    ) -> None:
         self.errors = ""
         self._process = subprocess.Popen(
             [sys.executable, *PYTEST, *words],
@@ -144,30 +147,36 @@ class Check:
         self.app = app
         self.everything = everything
         self.mysql = mysql
-        self.first = ""  # the promise to ask before all others
+        self.first = ""  # the promise to ask before all others, or the part with such ones
         self.processes = 2 if state.number > 1 else 1  # lesson 1 is done before two are ready
         self.only_lesson = False  # leave out what earlier lessons have promised
         self.only = ""  # the one promise to ask for, if not all are
-        self._events: queue.Queue[tuple[Asker, dict[str, Any]]] = queue.Queue()
+        self._events: queue.Queue[tuple[Asker | None, dict[str, Any]]] = queue.Queue()
+        self._stopped = False
         self._shown = 0
         self._part = ""
 
     # -- asking --
 
-    def run(self) -> Checked:
-        """Ask, and show the answers; return how it went."""
+    def run(self, show: Callable[[Checked], None] | None = None) -> Checked:
+        """Ask, and show the answers; return how it went. ``show`` gets each answer instead."""
         began = time.monotonic()
         result = Checked()
         self._shown, self._part = 0, ""
         self._events = queue.Queue()
         askers = [Asker(self.words(), self._events) for _ in range(self.processes)]
         try:
-            self._listen(result, askers)
+            self._listen(result, askers, show or self._show)
         finally:
             for asker in askers:
                 asker.stop()
         result.seconds = time.monotonic() - began
         return result
+
+    def stop(self) -> None:
+        """End a check that runs in another thread."""
+        self._stopped = True
+        self._events.put((None, {"event": "stop"}))
 
     def words(self) -> list[str]:
         """Return the arguments of pytest: what to test, and the files with such tests."""
@@ -186,14 +195,18 @@ class Check:
                     words.append(str(file))
         return words
 
-    def _listen(self, result: Checked, askers: list[Asker]) -> None:
+    def _listen(
+        self, result: Checked, askers: list[Asker], show: Callable[[Checked], None]
+    ) -> None:
         order: list[Promise] = []
         busy: dict[Asker, Promise] = {}
         waiting: list[Asker] = []
         visitor: Asker | None = None
-        while True:
+        while not self._stopped:
             asker, event = self._events.get()
             kind = event["event"]
+            if asker is None:
+                return
             if kind == "promises":
                 if not result.promises:
                     result.promises = [
@@ -204,7 +217,7 @@ class Check:
                     # One that needs the worker comes early: is there one that starts?
                     early = next((p for p in result.promises if p.worker), None)
                     order = sorted(
-                        result.promises, key=lambda p: (p.id != self.first, p is not early)
+                        result.promises, key=lambda p: (not self._is_first(p), p is not early)
                     )
                 waiting.append(asker)
             elif kind == "asked":
@@ -216,7 +229,7 @@ class Check:
                         promises.append(promise)
                 promise.failure, promise.skipped = event["failure"], event["skipped"]
                 waiting.append(asker)
-                self._show(result)
+                show(result)
                 if promise.failure and promise.failure["kind"] == "start":
                     return
             elif kind == "trouble":
@@ -255,9 +268,12 @@ class Check:
         for promise in order:
             if promise.asked or promise.number in asked or (promise.site and not may_visit):
                 continue
-            if promise.number in numbers or promise.id == self.first:
+            if promise.number in numbers or self._is_first(promise):
                 return promise
         return None
+
+    def _is_first(self, promise: Promise) -> bool:
+        return self.first in (promise.id, promise.code)
 
     # -- showing --
 
@@ -279,30 +295,12 @@ class Check:
                     return
 
     def _explain(self, promise: Promise, failure: dict[str, Any]) -> None:
-        rows = []
-        if failure["kind"] != "start":
-            rows = [
-                ("sent", failure["sent"]),
-                (self._label(failure["expected"], promise), failure["expected"]),
-                ("came back", failure["came"]),
-            ]
         click.echo()
-        for name, text in rows:
-            if text:
-                first, *rest = str(text).splitlines()
-                click.echo(f"    {name:<11}{first}")
-                for line in rest:
-                    click.echo(f"    {'':<11}{line}")
-        show_trace(failure, "    ")
+        show_rows(explanation(failure, promise.title))
         where = self.where(promise)
         if where:
             click.echo(f"    {'read':<11}{where}")
         click.echo(f"    {'compare':<11}{self.compare(promise)}\n")
-
-    def _label(self, text: str, promise: Promise) -> str:
-        """Return what to call the words of a test: they say what it expected, or what it found."""
-        says = text == promise.title or re.search(r"\b(expected|should)\b", text)
-        return "expected" if says else "found"
 
     def where(self, promise: Promise) -> str:
         """Return where the text of the part is that has promised this."""
@@ -378,31 +376,55 @@ class Check:
             click.echo(f"{NOT_ASKED} {later} of the above: kept so far, asked again at the end")
 
 
-def show_trace(failure: dict[str, Any], indent: str) -> None:
-    """Show the place in the learner's own files, and what NOTES says about such an error."""
+def explanation(failure: dict[str, Any], title: str = "") -> list[tuple[str, str]]:
+    """Return what a learner needs to know of a failure: what each text is about, and the text.
+
+    ``title`` is that of the promise.
+    """
     trace, cause = failure["trace"], failure["cause"]
-    if trace and trace["path"]:
+    rows = []
+    if failure["kind"] != "start":
+        text = failure["expected"]
+        # The words of a test say what it expected, or what it found.
+        says = text == title or re.search(r"\b(expected|should)\b", text)
+        rows += [("sent", failure["sent"]), ("expected" if says else "found", text)]
+        rows += [("came back", failure["came"])]
+    elif not (trace and (trace["path"] or trace["error"])):
+        rows += [("it wrote", failure["said"].replace(" copy>", ">") or "nothing")]
+    if trace:
+        # The place in the learner's own files.
         name = trace["name"] if trace["name"] not in ("", "<module>") else ""
         inside = f", in {name}" if name else ""
-        click.echo(f"{indent}{'your app':<11}{trace['path']}, line {trace['line']}{inside}")
-    if trace:
-        for line in (*trace["code"], trace["error"]):
-            if line:
-                click.echo(f"{indent}{'':<11}{line}")
+        place = f"{trace['path']}, line {trace['line']}{inside}" if trace["path"] else ""
+        lines = [line for line in (place, *trace["code"], trace["error"]) if line]
+        rows += [("your app" if trace["path"] else "", "\n".join(lines))]
     if cause:
-        click.echo(f"{indent}{'because':<11}{plain(cause['cause'])} ({cause['where']})")
-        click.echo(f"{indent}{'do':<11}{plain(cause['fix'])}")
+        # What NOTES says about such an error.
+        rows += [("because", f"{plain(cause['cause'])} ({cause['where']})")]
+        rows += [("do", plain(cause["fix"]))]
+    return [(name, str(text)) for name, text in rows if text]
+
+
+def show_rows(rows: list[tuple[str, str]]) -> None:
+    """Print rows with their names in a column."""
+    for name, text in rows:
+        first, *rest = text.splitlines()
+        click.echo(f"    {name:<11}{first}")
+        for line in rest:
+            click.echo(f"    {'':<11}{line}")
+
+
+def how_it_starts(failure: dict[str, Any]) -> str:
+    """Say in a line how the start of an app fails."""
+    hangs = failure["expected"].startswith("Waited")
+    return f"Your app {'hangs while it starts' if hangs else 'does not start'}:"
 
 
 def say_that_it_does_not_start(failure: dict[str, Any], folder: Path) -> None:
     """Say in a few lines why an app does not start."""
-    trace, said = failure["trace"], failure["said"].replace(" copy>", ">")
-    hangs = failure["expected"].startswith("Waited")
-    click.secho(f"Your app {'hangs while it starts' if hangs else 'does not start'}:", fg="red")
+    click.secho(how_it_starts(failure), fg="red")
     click.echo()
-    if not (trace and (trace["path"] or trace["error"])):
-        click.echo(f"    {'it wrote':<11}{said or 'nothing'}")
-    show_trace(failure, "    ")
+    show_rows(explanation(failure))
     click.echo(f"\nStart it yourself to see all that it writes: cd {shlex.quote(str(folder))}")
 
 

@@ -7,6 +7,7 @@ needs the token, which is in the address that the terminal prints; a cookie reme
 from __future__ import annotations
 
 import hmac
+import json
 import posixpath
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -93,7 +94,10 @@ def create_app(
         """Say what the commands of the terminal would say."""
         return render_template("tour/error.html", error=error, message=error.message), 503
 
-    _add_pages(app, link_to_file if static else link, runs, own)
+    to = link_to_file if static else link
+    _add_pages(app, to, runs, own)
+    if static:
+        _add_index(app, to)
     if runs:
         _add_work(app, runs, own)
     return app
@@ -109,7 +113,8 @@ def _keep_out_others(app: Flask, token: str) -> None:
         cookie = f"tour-{request.environ.get('SERVER_PORT')}"
         given = request.args.get("token", "")
         if given and hmac.compare_digest(given.encode(), token.encode()):
-            answer = redirect(request.path)
+            # Two slashes at the beginning would name another host.
+            answer = redirect("/" + request.path.lstrip("/"))
             answer.set_cookie(cookie, token, httponly=True, samesite="Lax")
             return answer
         known = request.cookies.get(cookie, "")
@@ -173,6 +178,8 @@ def _add_pages(app: Flask, to: Linker, runs: Runs | None, own: Own | None) -> No
         found = _part(number, name)
         if name != str(found.place):
             return redirect(link(pages.address_of(found)))
+        if own:
+            own.open(found)
         return render_template(
             "tour/part.html", page=pages.part_page(found, to), version=version(runs, own)
         )
@@ -207,7 +214,9 @@ def _add_pages(app: Flask, to: Linker, runs: Runs | None, own: Own | None) -> No
     def find() -> str:
         """Show where words are in texts, code and glossary."""
         query = request.args.get("q", "").strip()[:200]
-        return render_template("tour/search.html", query=query, found=search.search(query))
+        return render_template(
+            "tour/search.html", query=query, found=search.search(query), index=search.index
+        )
 
     @app.get("/text/<name>")
     @app.get("/docs/<name>")
@@ -226,6 +235,21 @@ def _add_pages(app: Flask, to: Linker, runs: Runs | None, own: Own | None) -> No
         if not name.endswith((".png", ".svg")):
             abort(404)
         return send_from_directory(notes.DOCS, name)
+
+
+def _add_index(app: Flask, to: Linker) -> None:
+    """Add what a script searches where there is no program to do it."""
+
+    @app.get("/search-index.js")
+    def search_index() -> Response:
+        """Send everything that can be found: kind, link, title and text of each place."""
+        rows = [
+            (hit.kind, to(Address(hit.page, hit.fragment)), hit.title, hit.text)
+            for hit in search.entries()
+        ]
+        text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+        script = f'"use strict";\nconst MOST = {search.MOST}, AROUND = {search.AROUND};\n'
+        return Response(f"{script}const INDEX = {text};\n", mimetype="text/javascript")
 
 
 def version(runs: Runs | None, own: Own | None) -> str:
@@ -254,6 +278,8 @@ def _add_work(app: Flask, runs: Runs, own: Own | None) -> None:
     def live(number: int, name: str) -> ResponseReturnValue:
         """Send what is new of the apps; nothing where that is known already."""
         found = _part(number, name)
+        if own:
+            own.open(found)
         now = version(runs, own)
         if request.args.get("since") == now:
             return "", 204
@@ -267,7 +293,8 @@ def _add_work(app: Flask, runs: Runs, own: Own | None) -> None:
             abort(404, "This tour was started without --app DIR.")
         if not own.has_tried(found):
             abort(403, f"Try {found.name} yourself first: your files are as they were before it.")
-        return render_template("tour/mine.html", part=found, files=own.against_ours(found))
+        files, odd = own.against_ours(found), own.odd_files(found)
+        return render_template("tour/mine.html", part=found, files=files, odd=odd)
 
 
 def _state(name: str) -> State:

@@ -27,8 +27,9 @@ from . import colours
 
 IMPORT = re.compile(r"(from|import) ")
 WORD = re.compile(r"\w+|\s+|.")
-# How alike two lines are, at least, where one replaces the other and words are marked in both.
-ALIKE = 0.55
+# How much of the letters of two lines is the same, at least, where one replaces the other and words
+# are marked in both.
+ALIKE = 0.35
 # How many letters and digits lines that have moved have together, at least; as git has it.
 MOVED = 20
 # Two columns where no line is longer than this: longer ones would be broken.
@@ -191,12 +192,13 @@ def between(
         hunks = _hunks(change, path, old_lines, new_lines)
         whole = [colours.draw(line) for line in new_lines]
         files.append(File(path, old, new is None, list(hunks), whole))
-    for file in files:
-        for hunk in file.hunks:
-            for block in hunk.blocks:
-                if block.kind == "replaced":
-                    mark_words(block)
+    all_hunks = [hunk for file in files for hunk in file.hunks]
+    for hunk in all_hunks:
+        mark_indents(hunk)
     mark_moves(files)
+    for hunk in all_hunks:
+        for block in hunk.blocks:
+            mark_words(block)
     return files
 
 
@@ -236,34 +238,47 @@ def _hunks(
 # -- Inside of lines -------------------------------------------------------------------------------
 
 
-def mark_words(block: Block) -> None:
-    """Mark what has changed in lines that replace others."""
-    removed = [line for line in block.lines if line.sign == "-"]
-    added = [line for line in block.lines if line.sign == "+"]
-    one_side, other_side = ([line.text.strip() for line in lines] for lines in (removed, added))
+def mark_indents(hunk: Hunk) -> None:
+    """Mark the white space before lines that are only indented anew."""
+    old = [line for line in hunk.lines if line.sign != "+"]
+    new = [line for line in hunk.lines if line.sign != "-"]
+    one_side, other_side = ([line.text.strip() for line in lines] for lines in (old, new))
     matcher = SequenceMatcher(None, one_side, other_side, autojunk=False)
-    for action, a, b, c, d in matcher.get_opcodes():
-        if action == "equal":
-            for one, other in zip(removed[a:b], added[c:d], strict=True):
+    for a, b, size in matcher.get_matching_blocks():
+        for one, other in zip(old[a : a + size], new[b : b + size], strict=True):
+            signs = one.sign + other.sign
+            if signs == "-+" and one.text != other.text and one.text.strip():
                 one.only_space = other.only_space = True
-        elif action == "replace":
-            _mark_pairs(removed[a:b], added[c:d])
+                one.marks, other.marks = (
+                    ((0, len(line.text) - len(line.text.lstrip())),) for line in (one, other)
+                )
 
 
-def _mark_pairs(removed: list[Line], added: list[Line]) -> None:
-    """Mark words in lines that are alike, in their order."""
+def mark_words(block: Block) -> None:
+    """Mark what has changed in lines that replace others, in their order."""
+    free = [line for line in block.lines if not (line.twin or line.only_space)]
+    removed = [line for line in free if line.sign == "-"]
+    added = [line for line in free if line.sign == "+"]
     first = 0
     for old in removed:
         for at in range(first, len(added)):
             pieces, others = WORD.findall(old.text), WORD.findall(added[at].text)
             matcher = SequenceMatcher(None, pieces, others, autojunk=False)
-            if matcher.real_quick_ratio() < ALIKE or matcher.ratio() < ALIKE:
+            codes = matcher.get_opcodes()
+            same = [piece for code, a, b, *_ in codes if code == "equal" for piece in pieces[a:b]]
+            # Brackets and commas are alike in most lines.
+            if 2 * _letters(same) < ALIKE * (_letters(pieces) + _letters(others)):
                 continue
-            codes = [code for code in matcher.get_opcodes() if code[0] != "equal"]
+            codes = [code for code in codes if code[0] != "equal"]
             old.marks = _spans(pieces, [(a, b) for _, a, b, _, _ in codes])
             added[at].marks = _spans(others, [(c, d) for *_, c, d in codes])
             first = at + 1
             break
+
+
+def _letters(pieces: list[str]) -> int:
+    """Return how many letters and digits pieces have together."""
+    return sum(len(piece) for piece in pieces if re.match(r"\w", piece))
 
 
 def _spans(pieces: list[str], ranges: list[tuple[int, int]]) -> tuple[colours.Span, ...]:

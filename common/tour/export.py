@@ -1,7 +1,7 @@
 """`learn.py tour --html DIR`: the tour as files, for any host and under any path.
 
-All links are relative. What needs a program behind it is left out: the search, the comparison of
-any two states, and the learner's own app.
+All links are relative, and a script searches. What needs a program is left out: the comparison of
+any two states, and the app of the learner.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def _files() -> Iterator[tuple[str, bytes]]:
     app = create_app(None, static=True)
     texts = [page for page in notes.texts().pages if page.startswith(("/text/", "/docs/"))]
     with app.test_client() as client:
-        for page in ["/", *pages.order(), *texts]:
+        for page in ["/", *pages.order(), *texts, "/search", "/search-index.js"]:
             answer = client.get(page)
             if answer.status_code != 200:
                 raise click.ClickException(f"The page {page} answers {answer.status}.")
             yield file_of(page), answer.data
     static = Path(str(app.static_folder))
-    for name in ("tour.css", "tour.js"):
+    for name in ("tour.css", "tour.js", "search.js"):
         yield f"static/{name}", (static / name).read_bytes()
     look = Path(str(ui.bp.static_folder))
     for name in STYLES:
@@ -93,7 +93,7 @@ class _Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
-            if name in ("href", "src") and value:
+            if name in ("href", "src", "action") and value:
                 self.links.append(value)
             elif name == "id" and value:
                 self.names.add(value)

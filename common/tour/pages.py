@@ -50,6 +50,11 @@ class PartPage:
         blocks = (block for file in self.files for hunk in file.hunks for block in hunk.blocks)
         return any(block.kind == "replaced" for block in blocks)
 
+    @property
+    def indents(self) -> bool:
+        """Whether lines are indented anew, and can be left out."""
+        return any(line.only_space for file in self.files for line in file.lines)
+
 
 @dataclass(frozen=True)
 class LessonPage:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from common import lessons
+from common.lessons import Part
 from common.steps import STEPS
 
 from . import changes
@@ -63,6 +64,13 @@ def entries() -> Iterator[Hit]:
                     if line.sign == "+" and line.text.strip():
                         title = f"{part.name} {file.path}, line {line.number}"
                         yield Hit("code", page, line.id, title, line.text.strip())
+
+
+def index() -> tuple[list[Hit], list[tuple[Part, list[str]]]]:
+    """Return what one can look through without a search: terms, and the files of each part."""
+    terms = [hit for hit in entries() if hit.kind == "glossary"]
+    parts = lessons.all_parts()
+    return terms, [(part, [file.path for file in changes.of_part(part)]) for part in parts]
 
 
 def _titled(page: str, section: notes.Section) -> str:

@@ -44,6 +44,8 @@ def serve(page: str, port: int, *, browser: bool, own: Own | None = None) -> Non
     url = f"http://{stack.HOST}:{port}{page}?token={token}"
     click.echo(f"The tour is open at {click.style(url, fg='cyan', bold=True)}")
     click.echo("It is for you alone: the token in the address keeps others out. Ctrl-C stops it.")
+    if own:
+        click.echo(f"{own.folder} is checked as you save it, for the part that is open.")
     if browser:
         opening = Timer(0.1, webbrowser.open, (url,))
         opening.daemon = True

@@ -61,7 +61,7 @@ const KEYS = {
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
-  const scrolls = event.key.startsWith("Arrow") && event.target.matches("pre, [role=region]");
+  const scrolls = event.key.startsWith("Arrow") && event.target.matches("pre, .table");
   const off = document.querySelector("[name=keys]:not(:checked)");
   if (typing || scrolls || off || event.ctrlKey || event.metaKey || event.altKey) return;
   if (!(event.key in KEYS)) return;
