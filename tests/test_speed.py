@@ -76,7 +76,8 @@ def test_a_page_takes_three_statements_at_most(counted, request):
 
 # An export that a worker has begun a moment ago.
 RUNNING_EXPORT = """
-INSERT INTO export (id, owner_id, state, created_at, sent_at, seen_at, attempts, current, total, size)
+INSERT INTO export
+    (id, owner_id, state, created_at, sent_at, seen_at, attempts, current, total, size)
 SELECT :id, id, 'PENDING', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 1, 1, 9, 0
 FROM user WHERE username = :name
 """
