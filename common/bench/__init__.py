@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import click
 
+from . import changes
 from . import exports
 from . import outages
 from . import pages
@@ -43,6 +44,7 @@ MEASURES = {
     "away": Measure(outages.away, 15, 5),
     "killed": Measure(outages.killed, 35, 11),
     "streams": Measure(streams.streams, 60, 9),
+    "changes": Measure(changes.changes, 25, 6),
 }
 
 

@@ -85,3 +85,58 @@ with flask_app.app_context():
         for id, attempt in attempts.items():
             assert leases.heartbeat(id, attempt, 0, 10**6), "the lease is lost"
 """
+
+# Answers requests in this process. A line: a path, and how many; the answer: seconds of CPU time
+# for each.
+PAGES = """
+import json, sys, time
+from app import create_app
+from werkzeug.test import EnvironBuilder
+app = create_app()
+for line in sys.stdin:
+    path, number = line.split()
+    statuses, seconds = [], 0
+    for _ in range(int(number)):
+        environ = EnvironBuilder(path).get_environ()
+        began = time.process_time()
+        response = app(environ, lambda status, headers, error=None: statuses.append(status))
+        b"".join(response)
+        response.close()
+        seconds += time.process_time() - began
+    assert set(statuses) == {"200 OK"}, statuses
+    print(json.dumps(seconds / len(statuses)), flush=True)
+"""
+
+# Draws things in two ways. A line: text or fields, and how often; the answer: seconds of CPU time
+# for each, in the first and in the second way.
+DRAWN = """
+import json, sys, time
+from app import create_app
+from app.forms import LoginForm
+from common.bench.pages import long_text
+from common.ui.rendering import render
+app = create_app()
+text = long_text()
+EACH = "{% for field in form if field.name in names %}"
+BY_WTFORMS = EACH + "{{ field.label }}{{ field }}{% endfor %}"
+IMPORT = '{% from "ui/forms.html" import field as draw %}'
+BY_MACRO = IMPORT + EACH + "{{ draw(field) }}{% endfor %}"
+with app.test_request_context("/auth/login"):
+    form, names = LoginForm(), ("username", "password", "remember")
+    templates = [app.jinja_env.from_string(source) for source in (BY_WTFORMS, BY_MACRO)]
+    ways = {
+        # A new string each time, as it comes from the database.
+        "text": (lambda: render.__wrapped__(text[:-1] + "."), lambda: render(text[:-1] + ".")),
+        "fields": [lambda t=t: t.render(form=form, names=names) for t in templates],
+    }
+    assert text.endswith(".")
+    for line in sys.stdin:
+        what, number = line.split()
+        times = []
+        for way in ways[what]:
+            began = time.process_time_ns()
+            for _ in range(int(number)):
+                assert "<" in way()
+            times.append((time.process_time_ns() - began) / int(number) / 1e9)
+        print(json.dumps(times), flush=True)
+"""

@@ -61,6 +61,8 @@ class Site:
         self.env = stack.environment(TMPDIR=str(base), REDIS_URL=self.redis_url)
         for variable in ("APP_CONFIG", "DATABASE_URL"):  # never write into a learner's own data
             self.env.pop(variable, None)
+        # Or each start would compile all modules anew: on most machines, only the first one does.
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)
         self._worker_app, self._leave = worker_app, leave
         self._group = self._new_group()
         # What has to go on: when one of these ends, that is an error.

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from markupsafe import escape
 from pygments.token import STANDARD_TYPES
 
-from common.ui.lexers import LEXERS
+from common.ui.lexers import lexer_for
 
 # A line is a list of pieces: the name of its colour in highlight.css, and its text.
 Line = tuple[tuple[str, str], ...]
@@ -32,7 +32,7 @@ def lines_of(text: str, language: str) -> tuple[Line, ...]:
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    lexer = LEXERS.get(language)
+    lexer = lexer_for(language)
     # Pygments takes other line ends for \n, and we do not: then the lines would not fit.
     if lexer is None or "\r" in text or "\x00" in text:
         return tuple((("", line),) for line in lines)

@@ -17,6 +17,7 @@ import keyword
 import re
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pygments.lexer import Lexer
@@ -288,8 +289,8 @@ class Settings(RegexLexer):  # type: ignore[misc]
     }
 
 
-LEXERS: dict[str, Lexer] = {
-    name: lexer(stripnl=False)
+LEXERS: dict[str, type[Lexer]] = {
+    name: lexer
     for lexer, names in {
         Python: "python python3 py py3",
         PythonConsole: "pycon",
@@ -306,3 +307,15 @@ LEXERS: dict[str, Lexer] = {
     }.items()
     for name in names.split()
 }
+
+
+def lexer_for(language: str) -> Lexer | None:
+    """Return the lexer of a language, or None where there is none."""
+    name = language.lower()
+    return _ready(name) if name in LEXERS else None
+
+
+@cache
+def _ready(name: str) -> Lexer:
+    """Return a lexer with its rules compiled: not before it is needed, or each start would wait."""
+    return LEXERS[name](stripnl=False)

@@ -23,7 +23,7 @@ from markupsafe import Markup
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 
-from .lexers import LEXERS
+from .lexers import lexer_for
 
 # One name for each part of code, coloured by highlight.css, so that no page needs inline styles.
 formatter = HtmlFormatter(nowrap=True)
@@ -40,7 +40,7 @@ MAX_NESTING = 16
 
 def highlight_code(code: str, language: str, attributes: str) -> str:
     """Return ``code`` as HTML with coloured parts, or "" where the language has no lexer here."""
-    lexer = LEXERS.get(language.lower())
+    lexer = lexer_for(language)
     return str(highlight(code, lexer, formatter)) if lexer else ""
 
 
@@ -185,7 +185,7 @@ parser.add_render_rule("table_open", table_to_scroll)
 parser.add_render_rule("table_close", end_of_table)
 
 
-# The same text is the same HTML, which takes 11 ms to make where there is much code, and 4 µs to
+# The same text is the same HTML, which takes 10 ms to make where there is much code, and 3 µs to
 # find. A text is at most a megabyte of HTML, so all that is kept is 64 at most.
 @lru_cache(maxsize=64)
 def render(text: str) -> Markup:

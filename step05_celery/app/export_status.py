@@ -1,5 +1,6 @@
 """The status of an export, as people and programs see it: from its row, and from Celery."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import current_app
@@ -8,7 +9,6 @@ from jinja2.filters import do_filesizeformat
 
 from .leases import LEASE
 from .leases import PICKUP_TIMEOUT
-from .leases import database_time
 from .models import Export
 from .tasks import REDIS_ERRORS
 from .tasks import export_posts
@@ -27,11 +27,11 @@ STATES = tuple(STATE_NAMES)
 UNFINISHED = ("PENDING", "STARTED", "PROGRESS")
 
 
-def export_to_dict(export: Export) -> dict[str, Any]:
+def export_to_dict(export: Export, now: datetime) -> dict[str, Any]:
     """Return an export as the API sends it and the page shows it."""
     state, current, total = export.state, export.current, export.total
     if state == "PENDING":
-        state, current, total, message = unfinished_status(export)
+        state, current, total, message = unfinished_status(export, now)
     elif state == "SUCCESS":
         posts = "1 post" if total == 1 else f"{total:,} posts"
         message = f"{posts}, {do_filesizeformat(export.size)}."
@@ -55,7 +55,7 @@ def percent(current: int, total: int) -> int:
     return 100 * current // total if total else 0
 
 
-def unfinished_status(export: Export) -> tuple[str, int, int, str]:
+def unfinished_status(export: Export, now: datetime) -> tuple[str, int, int, str]:
     """Return state, current, total and message; what Celery knows is newer than the row."""
     state = "PROGRESS" if export.attempts else "PENDING"
     current, total = export.current, export.total
@@ -63,7 +63,7 @@ def unfinished_status(export: Export) -> tuple[str, int, int, str]:
         info = export_posts.AsyncResult(export.id).info
     except REDIS_ERRORS:
         return state, current, total, "Waiting for the server. The export goes on."
-    silence = abs((database_time() - (export.seen_at or export.created_at)).total_seconds())
+    silence = abs((now - (export.seen_at or export.created_at)).total_seconds())
     command = current_app.config["WORKER_COMMAND"]
     if state == "PENDING" and silence > PICKUP_TIMEOUT and command:
         return state, 0, 0, f"No worker has picked this up yet. This starts one: `{command}`"

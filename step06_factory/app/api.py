@@ -93,7 +93,7 @@ def refuse(error: CSRFError) -> Response:
 @documented()
 def list_exports() -> list[dict[str, Any]]:
     """List my exports, newest first."""
-    return [export_to_dict(export) for export in my_exports()]
+    return [export_to_dict(*found) for found in my_exports()]
 
 
 # 202 Accepted: the work is not done yet, and Location says where to ask for its status.
@@ -104,7 +104,8 @@ def list_exports() -> list[dict[str, Any]]:
 def create_export() -> tuple[dict[str, Any], dict[str, str]]:
     """Start an export of all my posts."""
     export = start_export()
-    return export_to_dict(export), {"Location": url_for("api.get_export", export_id=export.id)}
+    location = url_for("api.get_export", export_id=export.id)
+    return export_to_dict(export, export.created_at), {"Location": location}
 
 
 @bp.get("/exports/<uuid:export_id>")
@@ -112,7 +113,7 @@ def create_export() -> tuple[dict[str, Any], dict[str, str]]:
 @documented(404)
 def get_export(export_id: UUID) -> dict[str, Any]:
     """Return the status of an export."""
-    return export_to_dict(find_my_export(str(export_id)))
+    return export_to_dict(*find_my_export(str(export_id)))
 
 
 @bp.delete("/exports/<uuid:export_id>")
@@ -121,9 +122,9 @@ def get_export(export_id: UUID) -> dict[str, Any]:
 @bp.doc(security=openapi.TOKEN_TOO)
 def delete_export(export_id: UUID) -> None:
     """Cancel an export, or delete it if it has ended already."""
-    found = find_my_export(str(export_id)).id
-    if not cancel_export(found):
-        remove_export(found)
+    export, _ = find_my_export(str(export_id))
+    if not cancel_export(export.id):
+        remove_export(export.id)
 
 
 @bp.get("/exports/<uuid:export_id>/archive")
@@ -131,7 +132,7 @@ def delete_export(export_id: UUID) -> None:
 @documented(404, 409)
 def get_archive(export_id: UUID) -> Response:
     """Download the archive of a finished export."""
-    export = find_my_export(str(export_id))
+    export, _ = find_my_export(str(export_id))
     if export.state != "SUCCESS":
         abort(409, "This export has no archive, or not yet.")
     name = f"study-log-{export.created_at:%Y-%m-%d}.zip"
@@ -158,4 +159,5 @@ def list_events() -> Response:
 @documented(404, 429)
 def get_events(export_id: UUID) -> Response:
     """Follow an export: each event is the same JSON, the last one is its end."""
-    return open_stream(find_my_export(str(export_id)).id)
+    export, _ = find_my_export(str(export_id))
+    return open_stream(export.id)

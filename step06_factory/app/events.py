@@ -23,6 +23,7 @@ from .export_status import UNFINISHED
 from .export_status import export_to_dict
 from .export_status import percent
 from .extensions import db
+from .leases import database_clock
 from .models import Export
 from .models import User
 from .tasks import export_posts
@@ -175,7 +176,8 @@ def read_statuses(session_id: str, export_id: str | None, known: Statuses) -> St
         mine.append(Export.id == export_id)
     # An outer join: there is a row for a user without exports, and none for a session that has
     # ended, since the user is logged out everywhere, has another password, or is deleted.
-    query = select(Export.__table__).select_from(User).outerjoin(Export, and_(*mine))
+    columns = (Export.__table__, database_clock().label("now"))
+    query = select(*columns).select_from(User).outerjoin(Export, and_(*mine))
     rows = db.session.execute(query.where(User.session_id == session_id)).all()
     db.session.rollback()  # a stream keeps no connection to the database while it waits for Redis
     statuses = {}
@@ -183,8 +185,7 @@ def read_statuses(session_id: str, export_id: str | None, known: Statuses) -> St
         if row.id in known and known[row.id]["state"] == row.state != "PENDING":
             statuses[row.id] = known[row.id]  # an export that has ended stays as it is
         elif row.id:
-            statuses[row.id] = export_to_dict(row)
-            db.session.rollback()
+            statuses[row.id] = export_to_dict(row, row.now)
     return statuses if rows else None
 
 

@@ -1,7 +1,9 @@
 """Exports: the pages, and the operations that pages and API share."""
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint
@@ -15,6 +17,8 @@ from flask import url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_login import login_required
+from sqlalchemy import ColumnElement
+from sqlalchemy import Row
 from sqlalchemy import delete
 from sqlalchemy import func
 from sqlalchemy import select
@@ -74,21 +78,21 @@ def start_export(mail_link: str | None = None) -> Export:
     return export
 
 
-def my_exports() -> list[Export]:
-    """Return the current user's exports, newest first."""
-    resend(leases.take_lost(Export.owner_id == current_user.id))
-    query = select(Export).where(Export.owner_id == current_user.id)
-    return list(db.session.scalars(query.order_by(Export.created_at.desc())))
+def my_exports(*conditions: ColumnElement[bool]) -> Sequence[Row[tuple[Export, datetime]]]:
+    """Return the current user's exports, newest first, each with the time of the database."""
+    mine = (Export.owner_id == current_user.id, *conditions)
+    resend(leases.take_lost(*mine))
+    query = select(Export, leases.database_clock()).where(*mine)
+    return db.session.execute(query.order_by(Export.created_at.desc())).all()
 
 
-def find_my_export(export_id: str) -> Export:
-    """Return one of the current user's exports, or end in a 404."""
-    resend(leases.take_lost(Export.id == export_id, Export.owner_id == current_user.id))
-    export = db.session.get(Export, export_id)
+def find_my_export(export_id: str) -> Row[tuple[Export, datetime]]:
+    """Return one of the current user's exports, with the time, or end in a 404."""
+    found = my_exports(Export.id == export_id)
     # 404 for the exports of others too: a 403 would tell that there is one.
-    if export is None or export.owner_id != current_user.id:
+    if not found:
         abort(404, "You have no export with this id.")
-    return export
+    return found[0]
 
 
 def cancel_export(export_id: str) -> bool:
@@ -124,7 +128,7 @@ def read_archive(export: Export) -> Iterator[bytes]:
 @login_required
 def index() -> str:
     """Show the current user's exports, each with its state, and its bar until it has ended."""
-    exports = [export_to_dict(export) for export in my_exports()]
+    exports = [export_to_dict(*found) for found in my_exports()]
     return render_template(
         "exports/index.html", exports=exports, names=STATE_NAMES, unfinished=UNFINISHED
     )
@@ -147,7 +151,8 @@ def start() -> Response:
 @login_required
 def cancel(export_id: UUID) -> Response:
     """Cancel an export."""
-    if not cancel_export(find_my_export(str(export_id)).id):
+    export, _ = find_my_export(str(export_id))
+    if not cancel_export(export.id):
         flash("This export has ended already.", "error")
     return redirect(url_for("exports.index"))
 
@@ -156,9 +161,9 @@ def cancel(export_id: UUID) -> Response:
 @login_required
 def remove(export_id: UUID) -> ResponseReturnValue:
     """Ask, then delete an export."""
-    export = find_my_export(str(export_id))
+    export, now = find_my_export(str(export_id))
     if request.method == "POST":
         remove_export(export.id)
         flash("Your export is deleted.")
         return redirect(url_for("exports.index"))
-    return render_template("exports/remove.html", export=export_to_dict(export))
+    return render_template("exports/remove.html", export=export_to_dict(export, now))

@@ -252,6 +252,24 @@ DEAD_WORKER = "import os, signal; os.kill(os.getppid(), signal.SIGKILL); "
             "The server has refused a stream (429)",
             id="streams-refused",
         ),
+        pytest.param(
+            "changes",
+            6,
+            "app/templates/base.html",
+            "{% if form or current_user",
+            "{% if current_user",
+            "base.html of step06_factory has no {% if form or",
+            id="changes-nothing-to-undo",
+        ),
+        pytest.param(
+            "changes",
+            6,
+            "app/main.py",
+            'return render_template("main/about.html")',
+            "raise ValueError('broken')",
+            "A request failed in a copy of step06_factory",
+            id="changes-page-500",
+        ),
     ],
 )
 def test_bench_fails_with_what_it_measures(bench, measure, number, file, old, new, message):
