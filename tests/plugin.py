@@ -41,6 +41,9 @@ ORDER = (
 # What takes too long to be run on every state of the app.
 THOROUGH = ("browser", "accessibility", "production")
 
+# Seconds after which a deep test is stuck; for the others pyproject.toml says it.
+DEEP_TIMEOUT = 900
+
 failed: set[str] = set()
 
 
@@ -53,7 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--on-state-before",
         action="store_true",
-        help="run each test on the state before the part that it is for, to see that it fails",
+        help="run each test on the state before the part that it is for, to see that it fails; "
+        "with --step: what that lesson promises",
     )
     group.addoption(
         "--parts",
@@ -127,7 +131,8 @@ def states_of(test: pytest.Item, since: State, until: State) -> list[State]:
     option = test.config.option
     if option.on_state_before:
         before = state_before(last_part(since))
-        return [before] if before else []
+        is_asked_for = not option.step or find_state(option.step).number == since.number
+        return [before] if before and is_asked_for else []
     if option.step:
         state = find_state(option.step)
         if option.whole_lesson:
@@ -187,13 +192,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         is_timed = item.get_closest_marker("timed") or item.get_closest_marker("slow")
         if is_timed and not config.option.on_state_before:
             item.add_marker(pytest.mark.flaky(reruns=1))  # measure again before it counts
+        if is_deep(item) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(DEEP_TIMEOUT))
 
 
 def is_wanted(item: pytest.Item) -> bool:
     option = item.config.option
-    is_deep = item.path.parent.name == "deep" or item.get_closest_marker("patient")
-    is_asked_for = any(item.path.stem in arg or "deep" in arg for arg in item.config.args)
-    if is_deep and not option.deep and not is_asked_for:
+    if is_deep(item) and not option.deep and not is_named(item):
         return False
     if item.get_closest_marker("not_on_mysql" if option.mysql else "only_on_mysql"):
         return False
@@ -209,6 +214,16 @@ def is_wanted(item: pytest.Item) -> bool:
         return True
     is_for_app = not item.get_closest_marker("ours")
     return step_of(item) is not None and (is_for_app or not option.app)
+
+
+def is_deep(item: pytest.Item) -> bool:
+    """Tell whether a test takes too long for a run of everything by somebody who waits."""
+    marks = ("slow", "patient")
+    return item.path.parent.name == "deep" or any(map(item.get_closest_marker, marks))
+
+
+def is_named(item: pytest.Item) -> bool:
+    return any(item.path.stem in arg or "deep" in arg for arg in item.config.args)
 
 
 def is_in_sample(item: pytest.Item, share: int) -> bool:

@@ -310,6 +310,7 @@ MIDDLES = """Object.fromEntries([...document.querySelectorAll(
 }))"""
 
 
+@pytest.mark.slow
 @pytest.mark.ours
 @pytest.mark.since("2.logout")
 @pytest.mark.about("app/templates/base.html", "app/templates/auth/menu.html")
@@ -415,6 +416,7 @@ def test_the_pages_of_an_archive_are_accessible(tab, join, worker, tmp_path):
     findings.check()
 
 
+@pytest.mark.slow
 @pytest.mark.since("5.swagger")
 @pytest.mark.one_step
 def test_the_api_documentation_is_accessible(visitor, tab):

@@ -140,6 +140,7 @@ def test_changes_of_one_post_at_the_same_moment(server, join):
             twin.close()
 
 
+@pytest.mark.slow
 @pytest.mark.since("3.account-row")
 @pytest.mark.ours
 @pytest.mark.about("app/errors.py", "config.py")
@@ -159,6 +160,7 @@ def test_a_lock_is_not_taken_for_old_tables(own_server):
     assert visitor.is_logged_in(), "the lock is gone, and nothing can be saved"
 
 
+@pytest.mark.slow
 @pytest.mark.ours
 @pytest.mark.since("4.busy")
 @pytest.mark.about("app/errors.py", "config.py")

@@ -375,6 +375,7 @@ def test_a_new_password_has_to_be_good(ada, visitor, smtp):
 # The mail server
 
 
+@pytest.mark.slow
 @pytest.mark.since("5.forgot")
 @pytest.mark.parametrize("reply", ["451 4.3.0 Not now", "421 4.7.0 Try again later"])
 def test_a_mail_that_is_refused_for_now_is_sent_again(site, ada, smtp, reply):
@@ -386,6 +387,7 @@ def test_a_mail_that_is_refused_for_now_is_sent_again(site, ada, smtp, reply):
     site.forget_logs()
 
 
+@pytest.mark.slow
 @pytest.mark.since("5.forgot")
 def test_a_mail_that_is_refused_for_good_is_given_up(site, ada, smtp):
     """A mail server that says "never" is not asked again, and the log says so."""
@@ -446,6 +448,7 @@ def test_a_password_for_the_mail_server_never_goes_without_tls(idle_server, tmp_
     idle_server.forget_logs()
 
 
+@pytest.mark.slow
 @pytest.mark.since("5.forgot")
 @pytest.mark.not_on_mysql("what the worker does before it asks the database again")
 def test_a_mail_server_that_hangs_holds_a_worker_for_seconds(idle_server):

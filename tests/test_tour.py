@@ -93,6 +93,7 @@ def tab(reader: Browser, request: pytest.FixtureRequest) -> Iterator[Chromium]:
 # -- What is on the pages --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_each_line_of_each_patch_is_on_its_page_once(drawn):
     """The page of a part has each line of its patch once, in the order of the patch."""
     for part in all_parts():
@@ -112,6 +113,7 @@ def test_each_lesson_lists_its_parts(drawn):
             assert not missing, f"{path} has no link to {missing}"
 
 
+@pytest.mark.slow
 def test_every_link_leads_to_something(drawn):
     """Each link and anchor of the tour leads to a page, and to a place on it, that is there."""
     names: dict[str, set[str]] = {}
@@ -128,6 +130,7 @@ def test_every_link_leads_to_something(drawn):
                 assert not fragment or unquote(fragment) in known, f"{path}: {link} leads nowhere"
 
 
+@pytest.mark.slow
 def test_a_text_is_beside_what_it_quotes(drawn):
     """The text of a part is that of NOTES.md, and what it quotes leads to the lines themselves."""
     quotes = 0
@@ -455,6 +458,7 @@ def test_it_works_without_script(tab):
         tab.cdp("Emulation.setScriptExecutionDisabled", value=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/1/3", "/1"])
 def test_the_tour_is_accessible(tab, path):
     """Axe finds nothing, and nothing is wider than the screen: narrow, wide, large, light, dark."""
@@ -476,6 +480,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_tour_as_files_is_the_same(files, drawn):
     """The files have the same texts and lines as the pages that are served."""
     for path in ("/", *LESSONS, *PARTS):
@@ -492,6 +497,7 @@ def words_of(page: str) -> list[str]:
     return main.text_content().split()
 
 
+@pytest.mark.slow
 def test_links_of_the_files_lead_to_files(files):
     """Every link between the files is relative, and leads to a file and to a place in it."""
     trees = {
@@ -598,6 +604,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     assert not own.has_tried(parts_of(STEPS[0])[3])
 
 
+@pytest.mark.slow
 @pytest.mark.timed
 def test_a_part_runs_beside_its_page(mine):
     """“Run this part” starts it, and the page has a link to it and its log; “Stop” ends it."""
@@ -619,6 +626,7 @@ def test_a_part_runs_beside_its_page(mine):
         requests.get(url, timeout=9)
 
 
+@pytest.mark.slow
 def test_what_ends_the_tour_ends_what_it_started():
     """A part that runs ends with the tour, even if that is killed."""
     tour = Tour("1")
