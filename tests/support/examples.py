@@ -23,7 +23,8 @@ sybil = pytest.importorskip("sybil", reason="`pip install -r requirements-dev.tx
 FOLDERS = tuple(step.folder for step in STEPS)
 # What takes long to start.
 LONG = re.compile(
-    r"celery |gunicorn|learn\.py (?:run [456]|redis|test|check|bench|parts \d --save)|--mysql|--wechat"
+    r"celery |gunicorn|--mysql|--wechat"
+    r"|learn\.py (?:run [456]|redis|test|check|bench|parts \d --save)"
 )
 
 
