@@ -217,9 +217,10 @@ def is_wanted(item: pytest.Item) -> bool:
 
 
 def is_deep(item: pytest.Item) -> bool:
-    """Tell whether a test takes too long for a run of everything by somebody who waits."""
+    """Tell whether a test is not for everybody: it takes long, or needs a browser."""
     marks = ("slow", "patient")
-    return item.path.parent.name == "deep" or any(map(item.get_closest_marker, marks))
+    has_mark = any(map(item.get_closest_marker, marks))
+    return item.path.parent.name == "deep" or has_mark or needs_browser(item)
 
 
 def is_named(item: pytest.Item) -> bool:
@@ -235,9 +236,12 @@ def is_in_sample(item: pytest.Item, share: int) -> bool:
 
 def takes_long(item: pytest.Item) -> bool:
     marks = ("slow", "timed", "alone", "xdist_group")
-    needs_browser = "chromium" in getattr(item, "fixturenames", ())
-    is_thorough = needs_browser or item.path.stem[5:] in THOROUGH
+    is_thorough = needs_browser(item) or item.path.stem[5:] in THOROUGH
     return is_thorough or any(map(item.get_closest_marker, marks))
+
+
+def needs_browser(item: pytest.Item) -> bool:
+    return "chromium" in getattr(item, "fixturenames", ())
 
 
 def step_of(item: pytest.Item) -> State | None:

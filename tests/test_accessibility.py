@@ -40,6 +40,9 @@ WIDTH = """(() => {
     document.documentElement.style.fontSize = arguments[0];
     return document.documentElement.scrollWidth;
 })()"""
+# A document that a script writes can be complete before its stylesheets are there.
+STYLED = """document.readyState === "complete"
+    && [...document.querySelectorAll("link[rel=stylesheet]")].every((link) => link.sheet)"""
 GROUND = "getComputedStyle(document.documentElement).backgroundColor"
 # Fields with a text in them and without a picture behind it: axe-core cannot judge others.
 FILL_IN = """
@@ -149,7 +152,7 @@ def show(tab: Chromium, page: Page) -> None:
     html = re.sub(r"(?s)<script\b.*?</script>", "", page.text)
     write = "document.open(); document.write(arguments[0]); document.close()"
     tab.tab.execute_script(write, html)
-    tab.wait("document.readyState === 'complete'", f"{page} is there with its styles")
+    tab.wait(STYLED, f"{page} is there with its styles")
 
 
 def style_paths(page: Page) -> list[str]:
