@@ -19,7 +19,6 @@ from common.lessons import Part
 from common.lessons import all_parts
 from common.lessons import find_state
 from common.lessons import has_series
-from common.lessons import last_part
 from common.lessons import parts_of
 from common.lessons import position
 from common.lessons import state_before
@@ -56,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--on-state-before",
         action="store_true",
-        help="run each test on the state before the part that it is for, to see that it fails; "
+        help="run each test on the state before the part or lesson that it is for; it should fail; "
         "with --step: what that lesson promises",
     )
     group.addoption(
@@ -130,7 +129,8 @@ def states_of(test: pytest.Item, since: State, until: State) -> list[State]:
     """Return the states on which a test runs."""
     option = test.config.option
     if option.on_state_before:
-        before = state_before(last_part(since))
+        # What only the end of a lesson is promised for is not there before the lesson.
+        before = state_before(since if isinstance(since, Part) else parts_of(since)[0])
         is_asked_for = not option.step or find_state(option.step).number == since.number
         return [before] if before and is_asked_for else []
     if option.step:
@@ -199,6 +199,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def is_wanted(item: pytest.Item) -> bool:
     option = item.config.option
     if is_deep(item) and not option.deep and not is_named(item):
+        return False
+    if item.get_closest_marker("holds_before") and option.on_state_before:
         return False
     if item.get_closest_marker("not_on_mysql" if option.mysql else "only_on_mysql"):
         return False

@@ -372,7 +372,7 @@ def test_highlighted_code_has_enough_contrast(tab, person):
     findings.check()
 
 
-@pytest.mark.since("5.failure")
+@pytest.mark.since("5.bar")
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_the_exports_page_is_accessible_in_every_state(tab, join):
@@ -400,7 +400,7 @@ def test_the_exports_page_is_accessible_in_every_state(tab, join):
     assert bar == "1px", f"where the system chooses the colours the bar has no border: {bar}"
 
 
-@pytest.mark.since("5.neighbours")
+@pytest.mark.since("5.contents")
 @pytest.mark.one_step
 def test_the_pages_of_an_archive_are_accessible(tab, join, worker, tmp_path):
     """The pages in an archive are accessible, too."""

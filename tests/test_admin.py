@@ -903,7 +903,7 @@ PLACE = """[...document.querySelectorAll("td")].find(
 
 @pytest.mark.slow
 @pytest.mark.ours
-@pytest.mark.since("4.new-user")
+@pytest.mark.since("4.search")
 @pytest.mark.one_step
 def test_the_admin_page_works_in_a_browser(boss, person):
     """Filters, the question before deleting and narrow screens work in a real browser."""

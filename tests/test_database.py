@@ -112,6 +112,7 @@ def test_a_post_needs_its_author(project):
 
 
 @pytest.mark.since("3.conflict")
+@pytest.mark.holds_before("a race is not lost each time")
 @pytest.mark.ours
 @pytest.mark.expects_traceback
 def test_changes_of_one_post_at_the_same_moment(server, join):
