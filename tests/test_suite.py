@@ -43,10 +43,10 @@ def environment(**variables: str) -> dict[str, str]:
 
 def results_on_state_before(lesson: Step, report: Path, *options: str) -> dict[str, list[bool]]:
     """Run the tests of a lesson, each on the state before its part; say which of them failed."""
-    # What waits there for something that never comes has failed after half a minute.
+    # What waits there for something that never comes has failed after some seconds.
     run = subprocess.run(
         pytest_command(
-            *("-n=0", "--on-state-before", f"--step={lesson.number}", "--tb=no", "--timeout=30"),
+            *("-n=0", "--on-state-before", f"--step={lesson.number}", "--tb=no", "--timeout=15"),
             *("-m", "not alone and not patient", f"--junitxml={report}", *options),
         ),
         cwd=ROOT,
