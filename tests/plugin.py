@@ -243,7 +243,7 @@ def takes_long(item: pytest.Item) -> bool:
 
 
 def needs_browser(item: pytest.Item) -> bool:
-    return "chromium" in getattr(item, "fixturenames", ())
+    return not {"chromium", "tab"}.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def step_of(item: pytest.Item) -> State | None:
