@@ -126,19 +126,18 @@ cli.add_command(doctor_command)
 
 
 @cli.command("test", context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.option("--quick", is_flag=True, help="Leave out the tests that take more than five seconds.")
 @click.option("--deep", is_flag=True, help="Run the deep tests too: faults, crowds, large data.")
 @click.option(
     "--mysql", is_flag=True, help="Steps 3 to 6, on a MariaDB that is started for the tests."
 )
 @click.argument("arguments", metavar="[PYTEST ARGUMENTS]...", nargs=-1, type=click.UNPROCESSED)
-def test_command(quick: bool, deep: bool, mysql: bool, arguments: tuple[str, ...]) -> None:
+def test_command(deep: bool, mysql: bool, arguments: tuple[str, ...]) -> None:
     """Run the tests of all steps, or some of them: arguments go to pytest."""
     from .bootstrap import hand_over
     from .bootstrap import holding_interrupts
 
     os.chdir(ROOT)
-    options = ["-m", "not slow"] * quick + ["--deep"] * deep + ["--mysql"] * mysql
+    options = ["--deep"] * deep + ["--mysql"] * mysql
     with holding_interrupts():
         hand_over([*PYTEST, *options, *arguments])
 

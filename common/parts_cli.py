@@ -56,9 +56,9 @@ def parts_command(
 
     check = None if no_check else checker(step)
     if edit:
-        workshop.edit(step, Path(edit).expanduser().absolute())
+        workshop.edit(step, Path(edit).expanduser().resolve())
     elif save:
-        directory = Path(save).expanduser().absolute()
+        directory = Path(save).expanduser().resolve()
         workshop.save(step, directory, update_step=update_step, check=check)
     elif refresh:
         workshop.refresh(step, Path(mkdtemp(prefix="learn-parts-")), check)
@@ -67,7 +67,7 @@ def parts_command(
 
         find_promises(step, expression)
     elif inside:
-        directory = Path(inside).expanduser().absolute()
+        directory = Path(inside).expanduser().resolve()
         if each:
             workshop.each(step, directory, each)
         elif keep:

@@ -19,7 +19,6 @@ from common.lessons import Part
 from common.lessons import all_parts
 from common.lessons import find_state
 from common.lessons import has_series
-from common.lessons import last_part
 from common.lessons import parts_of
 from common.lessons import position
 from common.lessons import state_before
@@ -41,6 +40,9 @@ ORDER = (
 # What takes too long to be run on every state of the app.
 THOROUGH = ("browser", "accessibility", "production")
 
+# Seconds after which a deep test is stuck; for the others pyproject.toml says it.
+DEEP_TIMEOUT = 900
+
 failed: set[str] = set()
 
 
@@ -53,7 +55,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--on-state-before",
         action="store_true",
-        help="run each test on the state before the part that it is for, to see that it fails",
+        help="run each test on the state before the part or lesson that it is for; it should fail; "
+        "with --step: what that lesson promises",
     )
     group.addoption(
         "--parts",
@@ -126,8 +129,10 @@ def states_of(test: pytest.Item, since: State, until: State) -> list[State]:
     """Return the states on which a test runs."""
     option = test.config.option
     if option.on_state_before:
-        before = state_before(last_part(since))
-        return [before] if before else []
+        # What only the end of a lesson is promised for is not there before the lesson.
+        before = state_before(since if isinstance(since, Part) else parts_of(since)[0])
+        is_asked_for = not option.step or find_state(option.step).number == since.number
+        return [before] if before and is_asked_for else []
     if option.step:
         state = find_state(option.step)
         if option.whole_lesson:
@@ -187,13 +192,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         is_timed = item.get_closest_marker("timed") or item.get_closest_marker("slow")
         if is_timed and not config.option.on_state_before:
             item.add_marker(pytest.mark.flaky(reruns=1))  # measure again before it counts
+        if is_deep(item) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(DEEP_TIMEOUT))
 
 
 def is_wanted(item: pytest.Item) -> bool:
     option = item.config.option
-    is_deep = item.path.parent.name == "deep" or item.get_closest_marker("patient")
-    is_asked_for = any(item.path.stem in arg or "deep" in arg for arg in item.config.args)
-    if is_deep and not option.deep and not is_asked_for:
+    if is_deep(item) and not option.deep and not is_named(item):
+        return False
+    if item.get_closest_marker("holds_before") and option.on_state_before:
         return False
     if item.get_closest_marker("not_on_mysql" if option.mysql else "only_on_mysql"):
         return False
@@ -211,6 +218,17 @@ def is_wanted(item: pytest.Item) -> bool:
     return step_of(item) is not None and (is_for_app or not option.app)
 
 
+def is_deep(item: pytest.Item) -> bool:
+    """Tell whether a test is not for everybody: it takes long, or needs a browser."""
+    marks = ("slow", "patient")
+    has_mark = any(map(item.get_closest_marker, marks))
+    return item.path.parent.name == "deep" or has_mark or needs_browser(item)
+
+
+def is_named(item: pytest.Item) -> bool:
+    return any(item.path.stem in arg or "deep" in arg for arg in item.config.args)
+
+
 def is_in_sample(item: pytest.Item, share: int) -> bool:
     """Choose one of ``share`` tests, on other parts for each test, and the same at every run."""
     state = step_of(item)
@@ -220,9 +238,12 @@ def is_in_sample(item: pytest.Item, share: int) -> bool:
 
 def takes_long(item: pytest.Item) -> bool:
     marks = ("slow", "timed", "alone", "xdist_group")
-    needs_browser = "chromium" in getattr(item, "fixturenames", ())
-    is_thorough = needs_browser or item.path.stem[5:] in THOROUGH
+    is_thorough = needs_browser(item) or item.path.stem[5:] in THOROUGH
     return is_thorough or any(map(item.get_closest_marker, marks))
+
+
+def needs_browser(item: pytest.Item) -> bool:
+    return not {"chromium", "tab"}.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def step_of(item: pytest.Item) -> State | None:

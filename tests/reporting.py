@@ -19,6 +19,8 @@ DURATIONS = "study-log/durations"  # in pytest's cache: how long each test took 
 def pytest_configure(config: pytest.Config) -> None:
     if somebody_looks_on(config):
         config.pluginmanager.register(ProgressBar(config), "study log progress")
+    elif os.environ.get("CI") == "true" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailuresAtOnce(config), "study log failures at once")
 
 
 def somebody_looks_on(config: pytest.Config) -> bool:
@@ -32,6 +34,20 @@ def somebody_looks_on(config: pytest.Config) -> bool:
         and not (os.environ.get("CI") or os.environ.get("TERM") == "dumb")
         and not (wants_other or option.collectonly or hasattr(config, "workerinput"))
     )
+
+
+class FailuresAtOnce:
+    """In CI, show a failure when it happens: a run that is cut off there has no summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._terminal = config.pluginmanager.get_plugin("terminalreporter")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and self._terminal:
+            self._terminal.ensure_newline()
+            self._terminal.section(f"failed: {report.nodeid}")
+            self._terminal.line(report.longreprtext)
 
 
 class ProgressBar:

@@ -40,6 +40,9 @@ WIDTH = """(() => {
     document.documentElement.style.fontSize = arguments[0];
     return document.documentElement.scrollWidth;
 })()"""
+# A document that a script writes can be complete before its stylesheets are there.
+STYLED = """document.readyState === "complete"
+    && [...document.querySelectorAll("link[rel=stylesheet]")].every((link) => link.sheet)"""
 GROUND = "getComputedStyle(document.documentElement).backgroundColor"
 # Fields with a text in them and without a picture behind it: axe-core cannot judge others.
 FILL_IN = """
@@ -149,7 +152,7 @@ def show(tab: Chromium, page: Page) -> None:
     html = re.sub(r"(?s)<script\b.*?</script>", "", page.text)
     write = "document.open(); document.write(arguments[0]); document.close()"
     tab.tab.execute_script(write, html)
-    tab.wait("document.readyState === 'complete'", f"{page} is there with its styles")
+    tab.wait(STYLED, f"{page} is there with its styles")
 
 
 def style_paths(page: Page) -> list[str]:
@@ -310,6 +313,7 @@ MIDDLES = """Object.fromEntries([...document.querySelectorAll(
 }))"""
 
 
+@pytest.mark.slow
 @pytest.mark.ours
 @pytest.mark.since("2.logout")
 @pytest.mark.about("app/templates/base.html", "app/templates/auth/menu.html")
@@ -368,7 +372,7 @@ def test_highlighted_code_has_enough_contrast(tab, person):
     findings.check()
 
 
-@pytest.mark.since("5.failure")
+@pytest.mark.since("5.bar")
 @pytest.mark.ours
 @pytest.mark.one_step
 def test_the_exports_page_is_accessible_in_every_state(tab, join):
@@ -396,7 +400,7 @@ def test_the_exports_page_is_accessible_in_every_state(tab, join):
     assert bar == "1px", f"where the system chooses the colours the bar has no border: {bar}"
 
 
-@pytest.mark.since("5.neighbours")
+@pytest.mark.since("5.contents")
 @pytest.mark.one_step
 def test_the_pages_of_an_archive_are_accessible(tab, join, worker, tmp_path):
     """The pages in an archive are accessible, too."""
@@ -415,6 +419,7 @@ def test_the_pages_of_an_archive_are_accessible(tab, join, worker, tmp_path):
     findings.check()
 
 
+@pytest.mark.slow
 @pytest.mark.since("5.swagger")
 @pytest.mark.one_step
 def test_the_api_documentation_is_accessible(visitor, tab):

@@ -267,6 +267,7 @@ def test_the_search_finds_a_name_in_another_spelling(boss):
             assert [row[index] for row in rows] == [name], f"“{typed}” finds {rows} in {table}"
 
 
+@pytest.mark.slow
 @pytest.mark.ours
 @pytest.mark.since("4.search")
 @pytest.mark.one_step
@@ -622,6 +623,7 @@ def test_the_last_admin_stays_one(boss, join, server):
     assert ada.get("/admin/").status == 403, "one of two admins may go"
 
 
+@pytest.mark.slow
 @pytest.mark.ours
 @pytest.mark.since("4.last-admin")
 @pytest.mark.one_step
@@ -820,6 +822,7 @@ assert many == few, f"{few} queries with one post, {many} with many posts of fou
 """
 
 
+@pytest.mark.slow
 @pytest.mark.ours
 @pytest.mark.since("4.admin-posts")
 @pytest.mark.one_step
@@ -834,6 +837,7 @@ def test_many_posts_take_no_more_queries(project):
 # The pages
 
 
+@pytest.mark.slow
 @pytest.mark.ours
 @pytest.mark.since("4.admin-users")
 def test_admin_pages_keep_the_rules_of_all_pages(boss, person):
@@ -897,8 +901,9 @@ PLACE = """[...document.querySelectorAll("td")].find(
 ).getBoundingClientRect()"""
 
 
+@pytest.mark.slow
 @pytest.mark.ours
-@pytest.mark.since("4.new-user")
+@pytest.mark.since("4.search")
 @pytest.mark.one_step
 def test_the_admin_page_works_in_a_browser(boss, person):
     """Filters, the question before deleting and narrow screens work in a real browser."""

@@ -90,7 +90,7 @@ def test_each_operation_documents_its_errors(step, spec):
         assert "default" not in what["responses"], f"with a default, {name} may answer anything"
 
 
-@pytest.mark.since("5.errors")
+@pytest.mark.since("5.openapi")
 @pytest.mark.ours
 def test_each_response_has_a_schema_and_an_example(spec):
     """Each response has a schema, and each JSON response an example."""
@@ -118,7 +118,7 @@ def test_the_openapi_document_names_the_session_and_the_token(spec, person):
         assert token == unsafe, f"{name} says of what it needs: {needs}"
 
 
-@pytest.mark.since("5.errors")
+@pytest.mark.since("5.openapi")
 @pytest.mark.ours
 def test_the_openapi_document_has_no_unused_components(spec):
     """The document has no unused components."""
@@ -174,7 +174,7 @@ def exports(people: list[Person]) -> list[str]:
     raise AssertionError("no export could be cancelled before its end")
 
 
-@pytest.mark.since("5.limit")
+@pytest.mark.since("5.errors")
 def test_error_responses_are_documented(spec, people, exports):
     """Each error response is documented, and fits its schema."""
     ada, ben = people

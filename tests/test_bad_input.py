@@ -261,7 +261,7 @@ def test_a_body_of_another_kind_is_no_server_error(person, step, kind, body):
         send(person, path, kind, body, "Content-Length", str(len(body)))
 
 
-@pytest.mark.since("4.new-user")
+@pytest.mark.since("4.admin-users")
 @pytest.mark.ours
 @pytest.mark.about("app/admin.py")
 def test_files_instead_of_texts_in_the_admin_form_are_no_server_error(admin):

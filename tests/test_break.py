@@ -105,6 +105,7 @@ def test_nothing_is_overwritten(learn, tmp_path):
     assert (tmp_path / "empty" / "app.py").exists()
 
 
+@pytest.mark.slow
 def test_check_tells_when_it_is_mended(learn, tmp_path):
     """`break NAME DIR --check` says whether the promise is kept again."""
     mistake = find_mistake("markup-that-runs")
@@ -160,6 +161,7 @@ def test_a_mistake_of_the_terminal_comes_with_a_sound_copy(learn, tmp_path):
     assert lessons.files_in(tmp_path / "copy") == lessons.files_after(STEPS[4])
 
 
+@pytest.mark.slow
 def test_a_copy_comes_with_the_database_that_the_mistake_needs(learn, tmp_path):
     """What is wrong only in a database that was there before, is seen at once in the copy."""
     mistake = find_mistake("revision-deleted")
@@ -180,6 +182,7 @@ def test_a_copy_comes_with_the_database_that_the_mistake_needs(learn, tmp_path):
     assert mistake.symptom in result.output
 
 
+@pytest.mark.slow
 def test_a_copy_is_whole_or_not_there(tmp_path):
     """Where the copy cannot be made ready, there is none."""
     mistake = replace(find_mistake("revision-deleted"), tries=("$ flask no-such-thing", LATER))

@@ -291,6 +291,7 @@ def try_out(tab: Chromium, method: str, *values: str) -> str:
     return tab.js(f"document.querySelector({status!r}).innerText").split()[0]
 
 
+@pytest.mark.slow
 def test_try_it_out_sends_the_token(tab, author):
     """“Try it out” in the API's documentation sends the CSRF token."""
     tab.open("/api/docs/")
@@ -300,6 +301,7 @@ def test_try_it_out_sends_the_token(tab, author):
     assert try_out(tab, "delete", exports[0]["id"]) == "204"
 
 
+@pytest.mark.slow
 def test_try_it_out_asks_anonymous_users_to_log_in(tab, author):
     """“Try it out” answers 401 to anonymous users, who can log in and return."""
     tab.reset(Browser(author.server))
@@ -327,6 +329,7 @@ def test_the_api_documentation_is_a_page_of_the_site(tab):
     tab.wait("location.pathname === '/'", "the way back to the site")
 
 
+@pytest.mark.slow
 def test_the_api_documentation_is_seen_before_its_large_files_have_come(tab):
     """The API's documentation shows what page it is before Swagger UI has been fetched."""
     slow = {"latency": 20, "downloadThroughput": 400_000, "uploadThroughput": 400_000}
@@ -427,6 +430,7 @@ def tabs(chromium: Chromium, own_server: Server) -> Iterator[tuple[Chromium, Per
     tab.open_nothing()
 
 
+@pytest.mark.slow
 @pytest.mark.since("6.source")
 def test_two_tabs_with_three_exports_use_one_stream(tabs, own_server):
     """A page has one stream for all its exports, and a hidden one has none."""
@@ -463,6 +467,7 @@ def test_an_export_that_was_deleted_leaves_a_tab_that_was_hidden(tabs, own_serve
     assert newest["id"] not in tab.js("document.body.innerHTML")
 
 
+@pytest.mark.slow
 @pytest.mark.since(5)
 def test_the_page_says_so_when_its_session_has_ended(tabs, own_server):
     """After a logout everywhere, an open page of exports does not wait for ever."""

@@ -112,6 +112,7 @@ def test_a_post_needs_its_author(project):
 
 
 @pytest.mark.since("3.conflict")
+@pytest.mark.holds_before("a race is not lost each time")
 @pytest.mark.ours
 @pytest.mark.expects_traceback
 def test_changes_of_one_post_at_the_same_moment(server, join):
@@ -140,6 +141,7 @@ def test_changes_of_one_post_at_the_same_moment(server, join):
             twin.close()
 
 
+@pytest.mark.slow
 @pytest.mark.since("3.account-row")
 @pytest.mark.ours
 @pytest.mark.about("app/errors.py", "config.py")
@@ -159,6 +161,7 @@ def test_a_lock_is_not_taken_for_old_tables(own_server):
     assert visitor.is_logged_in(), "the lock is gone, and nothing can be saved"
 
 
+@pytest.mark.slow
 @pytest.mark.ours
 @pytest.mark.since("4.busy")
 @pytest.mark.about("app/errors.py", "config.py")

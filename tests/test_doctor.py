@@ -496,6 +496,7 @@ def test_each_database_is_compared_with_its_migrations(repo):
     assert seen.row("step 5").startswith("✗ step 5 study_log.db is no database → mv step05_celery/")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_databases")
 def test_fix_upgrades_a_database_and_keeps_the_old_one(repo):
     """`--fix` upgrades a database that is behind; how it was before is kept beside it."""
@@ -511,6 +512,7 @@ def test_fix_upgrades_a_database_and_keeps_the_old_one(repo):
         assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0003",)
 
 
+@pytest.mark.slow
 def test_a_database_elsewhere(repo, silent, tmp_path):
     """The database that DATABASE_URL names is asked, and one that hangs hangs nothing."""
     url = f"mysql+pymysql://ada:secret@127.0.0.1:{silent}/study_log"
@@ -587,6 +589,7 @@ def test_the_worker_tells_which_tasks_it_knows(repo):
         worker.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_databases")
 def test_what_a_killed_run_has_left_is_ended(repo):
     """What is left of a `learn.py run` that was killed is named, and `--fix` ends just that."""
@@ -634,6 +637,7 @@ def test_what_a_killed_run_has_left_is_ended(repo):
                 process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_databases")
 def test_files_that_are_left_over(repo):
     """What interrupted starts and tests have left is named; `--fix` deletes that and no data."""
@@ -709,6 +713,7 @@ def test_what_hangs_is_one_row(monkeypatch):
     assert rows["odd"] == "cannot be looked at: of a new kind"
 
 
+@pytest.mark.slow
 def test_a_terminal_without_these_signs_gets_others(repo):
     """Where the terminal has no ✓, there is another sign."""
     seen = repo.doctor(PYTHONIOENCODING="ascii")

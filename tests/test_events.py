@@ -76,6 +76,7 @@ def test_one_stream_has_all_exports_of_a_user(ada, worker):
     assert ended == ids
 
 
+@pytest.mark.slow
 @pytest.mark.since("6.listen")
 def test_a_stream_says_that_it_is_still_there(waiting):
     """A stream with nothing to tell says so every few seconds, in a comment."""

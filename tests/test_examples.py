@@ -57,6 +57,7 @@ def test_what_verbatim_means(excerpt, is_there):
 # Commands
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", typed_sections(long=False), ids=str)
 def test_commands_print_what_the_text_says(section):
     """What a section of a text says to type works, and prints what the text says."""

@@ -694,6 +694,7 @@ def test_the_exports_page_leads_programs_to_the_api(person):
     assert "/api/docs/" in page.links(), f"{page} links to {page.links()}"
 
 
+@pytest.mark.slow
 @pytest.mark.since("5.no-worker")
 @pytest.mark.ours
 def test_commands_on_the_exports_page_are_code(own_server):

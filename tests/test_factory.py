@@ -214,6 +214,7 @@ def test_production_starts_with_a_secret_key(server):
     server.forget_logs()
 
 
+@pytest.mark.slow
 @pytest.mark.since("6.gunicorn")
 def test_gunicorn_serves_the_app_and_stops_on_sigterm(server, worker):
     """Gunicorn serves the app, and stops on SIGTERM with all its workers."""

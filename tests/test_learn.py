@@ -335,6 +335,7 @@ def test_ctrl_c_while_learn_py_loads_is_silent(tmp_path):
     assert learn.returncode == -signal.SIGINT
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("words", ["", "diff 2 3", "redis --port", "test -n0"])
 def test_ctrl_c_never_shows_a_traceback(copy, suite, words):
@@ -439,6 +440,7 @@ def test_diff_of_a_step_with_itself(copy):
     assert (code, out) == (0, "No difference between step03_login and step03_login.\n")
 
 
+@pytest.mark.slow
 @posix
 def test_diff_is_that_of_git_whatever_git_is_set_to(copy):
     """In a git hook, and with another program for diffs."""
@@ -584,6 +586,7 @@ def test_start_with_the_first_part_is_an_empty_folder(copy, tmp_path):
     assert "nothing in it yet" in out
 
 
+@pytest.mark.slow
 def test_run_of_a_part_keeps_its_own_data(copy, start):
     """`run` of a part serves that state from a folder of its own, which keeps what it gathers."""
     port = stack.free_port()
@@ -620,6 +623,7 @@ def test_diff_without_git_says_how_to_get_it(copy):
 # -- run -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     ("name", "code"),
@@ -640,6 +644,7 @@ def test_run_shows_the_page_and_leaves_nothing(start, name, code):
     assert stack.port_is_free(port)
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGKILL", -9)])
 def test_run_leaves_nothing_if_it_is_stopped_while_it_starts(start, name, code):
@@ -654,6 +659,7 @@ def test_run_leaves_nothing_if_it_is_stopped_while_it_starts(start, name, code):
         assert "Traceback" not in running.output, running.output
 
 
+@pytest.mark.slow
 @posix
 def test_run_ends_its_start_with_what_to_do(start, copy):
     """The last lines of a start say where the page is, how to get a login, and what to try."""
@@ -681,6 +687,7 @@ def test_run_ends_its_start_with_what_to_do(start, copy):
     assert f"Log in as ada, with the password {PASSWORD}." in again
 
 
+@pytest.mark.slow
 @posix
 def test_run_tells_only_the_password_that_it_knows(copy, tmp_path):
     """Of an account with a password of its own, the name is enough."""
@@ -719,6 +726,7 @@ def test_there_are_three_things_to_try_in_each_step():
         assert max(map(len, block.splitlines())) <= 80, block
 
 
+@pytest.mark.slow
 @posix
 def test_run_stops_everything_if_one_process_ends(start):
     """`run` stops everything if one of its processes ends."""
@@ -731,6 +739,7 @@ def test_run_stops_everything_if_one_process_ends(start):
     assert running.left() == []
 
 
+@pytest.mark.slow
 @posix
 def test_run_ends_when_nobody_reads_its_output(copy):
     """As in `learn.py run 1 | head -1`."""
@@ -809,6 +818,7 @@ LEFT_OVER = {
 }
 
 
+@pytest.mark.slow
 @posix
 def test_run_5_brings_redis_and_a_worker_and_ends_them(start, copy):
     """`run 5` starts Redis and a worker, and stops them."""
@@ -836,6 +846,7 @@ def test_run_5_brings_redis_and_a_worker_and_ends_them(start, copy):
     assert list(copy.tmp.iterdir()) == [], "Redis left its folder"
 
 
+@pytest.mark.slow
 @posix
 def test_two_runs_have_a_redis_each(start, copy):
     """The first one to end must not take the Redis of the other one away."""
@@ -868,6 +879,7 @@ socket.getaddrinfo = getaddrinfo
 """
 
 
+@pytest.mark.slow
 @posix
 def test_run_6_uses_the_redis_that_answers_and_brings_a_stand_in_for_wechat(
     start, copy, redis_port, tmp_path
@@ -928,6 +940,7 @@ def test_run_says_if_the_redis_elsewhere_does_not_answer(copy, url, answer):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("redis_port", [("--requirepass", "right")], indirect=True)
 def test_run_uses_no_redis_that_refuses(copy, redis_port, monkeypatch, tmp_path):
@@ -953,6 +966,7 @@ def test_run_uses_no_redis_that_refuses(copy, redis_port, monkeypatch, tmp_path)
         assert own != stack.DEFAULT_REDIS_URL
 
 
+@pytest.mark.slow
 def test_run_stops_if_the_migration_fails(copy):
     """`run` stops if the migration fails, and shows why."""
     nowhere = f"sqlite:///{copy.base / 'no' / 'folder' / 'app.db'}"
@@ -1094,6 +1108,7 @@ def suite(copy: Copy) -> Iterator[Path]:
     (copy.root / "pyproject.toml").write_text(settings)
 
 
+@pytest.mark.slow
 def test_test_hands_all_arguments_to_pytest(copy, suite):
     """`test` hands all arguments to pytest."""
     code, _, err = copy.learn("test", "-s", "-k", "it", "--step", "3", "--help-me")
@@ -1404,6 +1419,7 @@ def pip_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pip.conf"
 
 
+@pytest.mark.slow
 def test_uv_uses_the_index_that_pip_is_set_to(pip_conf, monkeypatch):
     """uv uses the package index that pip is configured for."""
     pip_conf.write_text("[global]\nindex-url = https://mirror.example/simple\n")

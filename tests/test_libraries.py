@@ -26,6 +26,7 @@ except Exception as problem:
 
 
 @pytest.mark.since("5.kombu")
+@pytest.mark.holds_before("it is about kombu")
 def test_kombu_still_needs_the_fix(server):
     """kombu has the fault that app/kombu_fix.py works around."""
     channel = kombu.Connection(server.project.env["REDIS_URL"]).channel()

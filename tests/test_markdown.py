@@ -171,6 +171,7 @@ def search(seed: int) -> None:
         check(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_no_text_costs_much_more_than_an_ordinary_one(seed):
     """No text takes much longer to render than an ordinary one."""
@@ -184,6 +185,7 @@ def test_no_text_of_many_costs_much_more_than_an_ordinary_one(seed):
     search(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["> ", "- ", "1. ", "> - "])
 def test_no_containers_cost_much_more_than_an_ordinary_text(container):
     """No quotations or lists in each other take much longer to render than an ordinary text."""
@@ -195,6 +197,7 @@ def test_no_containers_cost_much_more_than_an_ordinary_text(container):
 ONCE_EACH = sorted({lexer: name for name, lexer in LEXERS.items()}.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ONCE_EACH)
 def test_nothing_that_is_left_open_makes_code_backtrack(language):
     """Nothing that is left open makes the highlighter backtrack."""

@@ -39,6 +39,7 @@ def test_each_mistake_fits_its_folder(mistake):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", [*those("page"), *those("terminal")], ids=lambda m: m.name)
 def test_each_mistake_is_seen_as_the_text_says(mistake):
     """Who makes the mistake sees its symptom, word for word."""
@@ -49,6 +50,7 @@ def test_each_mistake_is_seen_as_the_text_says(mistake):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", all_mistakes(), ids=lambda mistake: mistake.name)
 def test_each_mistake_has_its_row(mistake):
     """Each mistake has a row in a table “What goes wrong”, with its symptom, cause and cure."""

@@ -169,6 +169,7 @@ def names_in(tree: ast.Module) -> Iterator[str]:
                 yield f"“{value.value}”"
 
 
+@pytest.mark.slow
 @each_lesson
 def test_no_name_is_left_in_the_middle(lesson):
     """A name or a message that a lesson does not end with is in no state in its middle."""

@@ -306,6 +306,7 @@ def test_the_last_page_links_to_no_older_one(seeded, visitor):
     """The oldest post is at the end of the list, and nothing leads on from there."""
     page = visitor.get("/posts/")
     seen = page.post_ids()
+    assert older(page), f"{page} has 45 posts on one page, or no link to the older ones"
     while path := older(page):
         page = visitor.get(path)
         seen += page.post_ids()

@@ -524,6 +524,7 @@ def hanging(process: Process) -> Iterator[None]:
         send_signal(process, "SIGCONT")
 
 
+@pytest.mark.slow
 @pytest.mark.since("6.health")
 def test_users_can_log_in_while_redis_hangs(production, member):
     """Users can log in while Redis hangs, and /healthz says what is wrong."""

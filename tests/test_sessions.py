@@ -197,6 +197,7 @@ print(*sorted({start.communicate()[0].strip() for start in starts}))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.ours
 @pytest.mark.since("2.key")
 @pytest.mark.one_step

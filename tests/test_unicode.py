@@ -64,7 +64,7 @@ def test_editing_keeps_four_byte_characters(person):
     assert form.soup.find("textarea").get_text().strip() == LONG, f"{form} has another text"
 
 
-@pytest.mark.since("5.neighbours")
+@pytest.mark.since("5.pages")
 @pytest.mark.usefixtures("worker")
 def test_an_archive_in_chinese_and_emoji(server):
     """An archive keeps Chinese characters and emoji."""

@@ -450,6 +450,7 @@ SLOW = pytest.param("code-timeout", marks=pytest.mark.slow)
 QUICK = [fault for fault in FAULTS if not fault.endswith(("timeout", "half-emoji"))]
 
 
+@pytest.mark.slow
 @pytest.mark.since("6.wechat")
 @pytest.mark.parametrize("fault", [*QUICK, SLOW])
 def test_a_fault_of_wechat_is_a_message(wechat, browser, fault):

@@ -137,7 +137,7 @@ def test_a_user_has_at_most_three_unfinished_exports(lab, people):
     few.export().until_end()
 
 
-@pytest.mark.since("5.heartbeat")
+@pytest.mark.since("5.progress")
 def test_waiting_exports_go_to_an_idle_worker(lab, people):
     """Waiting exports go to an idle worker, not to a busy one."""
     many, few = people

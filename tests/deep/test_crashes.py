@@ -49,7 +49,7 @@ WAYS = {
 }
 
 
-@pytest.mark.since("5.heartbeat")
+@pytest.mark.since("5.lease")
 @pytest.mark.slow
 @pytest.mark.not_on_mysql("mostly waits for Celery and Redis")
 def test_an_export_survives_the_death_of_its_worker(lab):
@@ -123,7 +123,7 @@ def test_stopping_a_worker_does_not_fail_its_export(lab):
     export.cancel()
 
 
-@pytest.mark.since("5.heartbeat")
+@pytest.mark.since("5.lease")
 @pytest.mark.slow
 def test_a_task_that_is_delivered_three_times_is_done_once(lab):
     """A task that is delivered three times is done once."""

@@ -109,7 +109,6 @@ def events(export: Export, **headers: str) -> Iterator[Event]:
     return (event for event in stream if event.name == "message")
 
 
-@pytest.mark.since("6.listen")
 def test_the_stream_shows_an_export_from_start_to_end(lab, people):
     """The event stream of an export shows its state and progress from the start to the end."""
     lab.start_worker()
@@ -207,7 +206,6 @@ def test_a_waiting_stream_is_kept_alive(lab, people):
     assert rest[-1]["state"] == "SUCCESS", f"the stream ended with {rest[-1]}"
 
 
-@pytest.mark.since("6.listen")
 def test_streams_show_the_end_after_an_outage_of_redis(lab, people):
     """After an outage of Redis, a client that reconnects sees the export to its end."""
     lab.start_worker()
@@ -311,7 +309,6 @@ def test_the_stream_of_all_exports_tells_what_is_started_and_deleted(lab, people
     assert (last["id"], last["state"]) == (second.id, "SUCCESS")
 
 
-@pytest.mark.since("6.listen")
 @at_gunicorn
 def test_a_cancelled_export_stays_cancelled_in_the_stream(lab, people):
     """No report of a worker that has not noticed yet comes after the end of an export."""

@@ -5,8 +5,6 @@ import pytest
 from tests.support.examples import type_section
 from tests.support.examples import typed_sections
 
-pytestmark = pytest.mark.patient
-
 
 @pytest.mark.parametrize("section", typed_sections(long=True), ids=str)
 def test_long_commands_print_what_the_text_says(section):

@@ -22,7 +22,10 @@ from tests.support.typed import Terminal
 sybil = pytest.importorskip("sybil", reason="`pip install -r requirements-dev.txt`: sybil")
 FOLDERS = tuple(step.folder for step in STEPS)
 # What takes long to start.
-LONG = re.compile(r"celery |gunicorn|learn\.py (?:run [456]|redis|test|check)|--mysql|--wechat")
+LONG = re.compile(
+    r"celery |gunicorn|--mysql|--wechat"
+    r"|learn\.py (?:run [456]|redis|test|check|bench|parts \d --save)"
+)
 
 
 @functools.cache

@@ -200,7 +200,7 @@ class Terminal:
 
     # What is typed
 
-    def type(self, block: str, seconds: float = 60) -> None:
+    def type(self, block: str, seconds: float = 240) -> None:
         """Type a block of a text, and raise Differs where something else is printed."""
         commands = read_typed(block)
         at_root = commands and AT_THE_ROOT.match(commands[0].command)
