@@ -251,7 +251,7 @@ def without_an_end(app: Path) -> tuple[str, str]:
 
 """
     change(path, "bp = ", f"import time\n\n{more}bp = ")
-    return "came back no answer within 5 seconds", f"your app {path}, line 12, in drop_by_drop"
+    return "came back no answer within 5 seconds", f"your app {path}, line 11, in drop_by_drop"
 
 
 def with_rubbish(app: Path) -> tuple[str, str]:
