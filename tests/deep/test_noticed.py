@@ -21,7 +21,7 @@ def test_each_mistake_is_noticed_by_its_promise(mistake, capsys):
     project = Project(mistake.step, source_of(mistake))
     try:
         assert not git_apply(mistake.diff, project.folder)
-        asked = Check(mistake.step, project.folder)
+        asked = Check(mistake.step, project.folder, everything=True)
         asked.only, asked.processes = mistake.noticed_by, 1
         result = asked.run()
         asked.finish(result)
