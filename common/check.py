@@ -219,6 +219,9 @@ class Check:
                     order = sorted(
                         result.promises, key=lambda p: (not self._is_first(p), p is not early)
                     )
+                if not result.promises:
+                    result.trouble = "There is nothing to ask for."
+                    return
                 waiting.append(asker)
             elif kind == "asked":
                 promise = busy.pop(asker)

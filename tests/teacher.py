@@ -230,7 +230,7 @@ class Teacher:
             log, kind = self._where_it_hangs(), "hang"
         else:
             log, kind = self._log(), "promise"
-            if self._server and self._server.web and not self._server.web.running:
+            if isinstance(error, requests.ConnectionError) and self._has_ended():
                 self._server.restart()  # for the promises after this one
                 self._server.forget_logs()
             if not log and isinstance(error, AssertionError):
@@ -251,6 +251,13 @@ class Teacher:
             "cause": cause_of(log, step_of(item)),
             "said": said_last(log) if kind == "start" else "",
         }
+
+    def _has_ended(self) -> bool:
+        """Tell whether the app has ended, while its test goes on."""
+        server = self._server
+        return bool(
+            server and server.web and not server.web.running and server.web_log.path.exists()
+        )
 
     def _log(self) -> str:
         """Return what the app has written during this test."""

@@ -240,6 +240,20 @@ def in_a_view(app: Path) -> tuple[str, str]:
     return "came back no answer within 5 seconds", f"your app {path}, line 13, in home"
 
 
+def without_an_end(app: Path) -> tuple[str, str]:
+    path = app / "app" / "main.py"
+    change(path, 'return render_template("main/home.html")', "return drop_by_drop()")
+    more = """def drop_by_drop():
+    while True:
+        time.sleep(0.5)
+        yield "drop"
+
+
+"""
+    change(path, "bp = ", f"import time\n\n{more}bp = ")
+    return "came back no answer within 5 seconds", f"your app {path}, line 11, in drop_by_drop"
+
+
 def with_rubbish(app: Path) -> tuple[str, str]:
     path = app / "app" / "main.py"
     change(path, "bp = ", "print('\\x07\\x1b[31mnoise\\0' * 20_000)\nbp = ")
@@ -247,7 +261,7 @@ def with_rubbish(app: Path) -> tuple[str, str]:
     return "came back 200 OK", "GET /about/ answered 200; the rule '/about' without a trailing"
 
 
-@pytest.mark.parametrize("broken", [in_a_template, in_a_view, with_rubbish])
+@pytest.mark.parametrize("broken", [in_a_template, in_a_view, without_an_end, with_rubbish])
 def test_a_broken_promise_gets_one_message(broken: Callable[[Path], tuple[str, str]], folder):
     """The first promise that is not kept says what was sent and came back, and where to look."""
     messages = broken(copy(2, folder))

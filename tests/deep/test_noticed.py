@@ -8,7 +8,7 @@ from common.mistakes import git_apply
 from tests.support.mistakes import source_of
 from tests.support.project import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("check")]
+pytestmark = [pytest.mark.patient, pytest.mark.xdist_group("check")]
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_each_mistake_is_noticed_by_its_promise(mistake, capsys):
     project = Project(mistake.step, source_of(mistake))
     try:
         assert not git_apply(mistake.diff, project.folder)
-        asked = Check(mistake.step, project.folder)
+        asked = Check(mistake.step, project.folder, everything=True)
         asked.only, asked.processes = mistake.noticed_by, 1
         result = asked.run()
         asked.finish(result)

@@ -197,7 +197,8 @@ class Browser:
         fields = list(data.items()) if isinstance(data, dict) else data
         Browser.latest = (method.upper(), path, fields if isinstance(fields, list) else [])
         seconds = options.setdefault("timeout", self.seconds)
-        watch = threading.Timer(seconds + 1, self._end_server)
+        is_late = threading.Event()
+        watch = threading.Timer(seconds + 1, self._end_server, [is_late])
         if self.ends_servers:
             watch.start()
         try:
@@ -205,14 +206,15 @@ class Browser:
         except requests.TooManyRedirects as loop:
             raise AssertionError(f"{method} {path} redirects in a circle") from loop
         except requests.RequestException as problem:
-            if isinstance(problem, requests.Timeout) or watch.finished.is_set():
+            if isinstance(problem, requests.Timeout) or is_late.is_set():
                 what = f"{method} {path} got no answer in {seconds:g} seconds"
                 raise NoAnswer(what) from problem
             raise
         finally:
             watch.cancel()
 
-    def _end_server(self) -> None:
+    def _end_server(self, is_late: threading.Event) -> None:
+        is_late.set()
         if self.server.web:
             self.server.web.abort()
 

@@ -41,7 +41,8 @@ def own_trace(text: str, folders: tuple[Path, Path] | None) -> dict[str, object]
     for line in block[own[-1][0] + 1 : error] if own else []:
         if FRAME.match(line):
             break
-        code.append(line)
+        if line.strip(" ^~") or "SyntaxError" in message:  # else it only underlines
+            code.append(line)
     return place_of([m for _, m in reversed(own)], folders, message, dedent("\n".join(code[:2])))
 
 
@@ -95,7 +96,7 @@ def is_message(text: str) -> bool:
 
 def pieces(message: str) -> list[str]:
     """Return what is always the same in a message: what stands between its quoted words."""
-    parts = re.split(r"['\"“][^'\"”]*['\"”]|\d+|…|<[^>]*>", message)
+    parts = re.split(r"['\"“][^'\"”]*['\"”]|[\w/]+\.html|\d+|…|<[^>]*>", message)
     return [part.strip(" .:") for part in parts if part.strip(" .:")]
 
 
