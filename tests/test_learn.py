@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Callable
@@ -1170,7 +1171,11 @@ def make_venv_of_this_python(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> Non
     (venv / "bin").mkdir(parents=True)
     (venv / "bin" / "python").symlink_to(sys._base_executable)
     shutil.copy(Path(sys.prefix, "pyvenv.cfg"), venv)
-    (venv / "lib").symlink_to(Path(sys.prefix, "lib"))
+    packages = Path(sysconfig.get_path("purelib"))
+    own = venv / packages.relative_to(sys.prefix)
+    own.mkdir(parents=True)
+    # The packages of this .venv, and common/ of the copy: not of the repo, as a link would.
+    (own / "copy.pth").write_text(f"{packages}\n{copy.root}\n")
     monkeypatch.setattr(bootstrap, "ROOT", copy.root)
     (venv / ".learn-stamp").write_text(bootstrap._place() + bootstrap._pins())
 
@@ -1345,7 +1350,11 @@ def test_a_python_is_used_only_if_it_keeps_to_its_venv(tmp_path, monkeypatch):
     home = f"home = {Path(sys._base_executable).parent}\n"
     (venv / "pyvenv.cfg").write_text(home + "include-system-site-packages = false\n")
     assert not bootstrap.python_works(), "it has no pip"
-    (venv / "lib").symlink_to(Path(sys.prefix, "lib"))
+    packages = Path(sysconfig.get_path("purelib"))
+    own = venv / packages.relative_to(sys.prefix)
+    own.mkdir(parents=True)
+    # The packages of this .venv, and common/ of the copy: not of the repo, as a link would.
+    (own / "copy.pth").write_text(f"{packages}\n{copy.root}\n")
     assert bootstrap.python_works()
 
 
