@@ -40,7 +40,8 @@ ORDER = (
 # What takes too long to be run on every state of the app.
 THOROUGH = ("browser", "accessibility", "production")
 
-# Seconds after which a deep test is stuck; for the others pyproject.toml says it.
+# Seconds after which a test hangs: it fails, and shows where it is.
+TIMEOUT = 300
 DEEP_TIMEOUT = 900
 
 failed: set[str] = set()
@@ -192,8 +193,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         is_timed = item.get_closest_marker("timed") or item.get_closest_marker("slow")
         if is_timed and not config.option.on_state_before:
             item.add_marker(pytest.mark.flaky(reruns=1))  # measure again before it counts
-        if is_deep(item) and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(DEEP_TIMEOUT))
+        if config.pluginmanager.has_plugin("timeout") and not config.option.timeout:
+            item.add_marker(pytest.mark.timeout(DEEP_TIMEOUT if is_deep(item) else TIMEOUT))
 
 
 def is_wanted(item: pytest.Item) -> bool:

