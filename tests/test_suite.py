@@ -46,7 +46,7 @@ def results_on_state_before(lesson: Step, report: Path, *options: str) -> dict[s
     # What waits there for something that never comes has failed after some seconds.
     run = subprocess.run(
         pytest_command(
-            *("-n=0", "--on-state-before", f"--step={lesson.number}", "--tb=no", "--timeout=15"),
+            *("-n=2", "--on-state-before", f"--step={lesson.number}", "--tb=no", "--timeout=15"),
             *("-m", "not alone and not patient", f"--junitxml={report}", *options),
         ),
         cwd=ROOT,
