@@ -1350,11 +1350,7 @@ def test_a_python_is_used_only_if_it_keeps_to_its_venv(tmp_path, monkeypatch):
     home = f"home = {Path(sys._base_executable).parent}\n"
     (venv / "pyvenv.cfg").write_text(home + "include-system-site-packages = false\n")
     assert not bootstrap.python_works(), "it has no pip"
-    packages = Path(sysconfig.get_path("purelib"))
-    own = venv / packages.relative_to(sys.prefix)
-    own.mkdir(parents=True)
-    # The packages of this .venv, and common/ of the copy: not of the repo, as a link would.
-    (own / "copy.pth").write_text(f"{packages}\n{copy.root}\n")
+    (venv / "lib").symlink_to(Path(sys.prefix, "lib"))
     assert bootstrap.python_works()
 
 
