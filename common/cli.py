@@ -236,8 +236,8 @@ def redis_command(port: int) -> None:
 def bench_command(names: tuple[str, ...], quick: bool, folder: Path | None) -> None:
     """Measure the figures of this repo on your machine, and compare them with their aims.
 
-    NAME is one of start, pages, million, export, workers, report, away, killed, streams; without
-    one, all are measured, which takes about ten minutes. Nothing else should run meanwhile.
+    NAME is one of start, pages, changes, million, export, workers, report, away, killed, streams;
+    without one, all are measured, which takes about ten minutes. Nothing else should run meanwhile.
     """
     if sys.platform == "win32":
         raise click.ClickException("These figures need Linux or macOS: Redis, prefork, gunicorn.")
