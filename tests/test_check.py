@@ -32,7 +32,7 @@ from tests.support.processes import remove_folder
 from tests.support.processes import wait_until
 from tests.support.server import redis_program
 
-pytestmark = [pytest.mark.patient, pytest.mark.timed, pytest.mark.xdist_group("check")]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.xdist_group("check")]
 
 LEFT_OUT = shutil.ignore_patterns("instance", "__pycache__")
 LINES = 40  # of a message about one promise, with all that is not asked yet

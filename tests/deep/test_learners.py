@@ -76,4 +76,5 @@ def test_step_5_under_other_names_keeps_all_promises():
     finally:
         remove_folder(base)
     assert answer.code == 0, re.sub(r"^✓.*\n", "", answer.text, flags=re.M)
-    assert answer.seconds < 2 * SECONDS_OF_A_STEP  # twice, for a machine of half the speed
+    # Some 19 s on two idle cores; a busy machine has slower ones.
+    assert answer.seconds < 4 * SECONDS_OF_A_STEP

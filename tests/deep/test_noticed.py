@@ -8,7 +8,7 @@ from common.mistakes import git_apply
 from tests.support.mistakes import source_of
 from tests.support.project import Project
 
-pytestmark = [pytest.mark.patient, pytest.mark.xdist_group("check")]
+pytestmark = pytest.mark.xdist_group("noticed")
 
 
 @pytest.mark.parametrize(
