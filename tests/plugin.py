@@ -42,7 +42,7 @@ THOROUGH = ("browser", "accessibility", "production")
 
 # Seconds after which a test hangs: it fails, and shows where it is.
 TIMEOUT = 300
-DEEP_TIMEOUT = 900
+DEEP_TIMEOUT = 1500
 
 failed: set[str] = set()
 
