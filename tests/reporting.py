@@ -40,14 +40,15 @@ class FailuresAtOnce:
     """In CI, show a failure when it happens: a run that is cut off there has no summary."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._terminal = config.pluginmanager.get_plugin("terminalreporter")
+        self._plugins = config.pluginmanager  # the terminal's reporter comes later
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and self._terminal:
-            self._terminal.ensure_newline()
-            self._terminal.section(f"failed: {report.nodeid}")
-            self._terminal.line(report.longreprtext)
+        terminal = self._plugins.get_plugin("terminalreporter")
+        if report.failed and terminal:
+            terminal.ensure_newline()
+            terminal.section(f"failed: {report.nodeid}")
+            terminal.line(report.longreprtext)
 
 
 class ProgressBar:

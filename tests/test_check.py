@@ -386,6 +386,7 @@ class Terminal:
             self.program = subprocess.Popen(
                 [sys.executable, "-P", "-c", CONTROLLED, "check", *words, "--watch"],
                 cwd=ROOT,
+                env={**os.environ, "TERM": "xterm"},  # the pager asks what it may draw
                 stdin=theirs,
                 stdout=theirs,
                 stderr=theirs,
