@@ -39,17 +39,18 @@ def changes(run: Run) -> Iterator[Figure]:
         requests = run.pick(100, 5)
         for what, path, script in (
             ("/about, a token only where it is needed", "/about", scripts[0]),
-            ("/posts/, columns by a statement built once", "/posts/", scripts[1]),
+            ("/posts/, columns and no count", "/posts/", scripts[1]),
         ):
             run.say(what)
             yield faster(run, what, partial(ask_both, script, scripts[2], f"{path} {requests}"))
-        drawn: Script = leave.enter_context(closing(after.python(inside.DRAWN, "Drawing")))
+        ways: Script = leave.enter_context(closing(after.python(inside.TWO_WAYS, "Two ways")))
         for what, line in (
             ("a long text, kept", f"text {run.pick(20, 2)}"),
+            ("the current user, by a statement built once", f"user {run.pick(300, 5)}"),
             ("three fields of a form, drawn by a macro", f"fields {run.pick(300, 5)}"),
         ):
             run.say(what)
-            yield faster(run, what, partial(drawn.ask, line))
+            yield faster(run, what, partial(ways.ask, line))
 
 
 def ask_both(before: Script, after: Script, line: str) -> list[float]:

@@ -4,7 +4,6 @@ Register it with ``app.register_blueprint(ui.bp)``. It brings
 
 - ``url_for('ui.static', filename=…)``: ``pico.min.css`` (Pico CSS 2.1.1), ``ui.css``,
   ``highlight.css`` (made by ``python -m common.ui``) and ``favicon.svg``;
-- ``{% from "ui/nav.html" import nav_link %}``: a link that says whether its page is open;
 - ``{% include "ui/course.html" %}``: which step this is, and what to try;
 - ``{% from "ui/forms.html" import field %}``: a form field with its label and errors;
 - ``{{ text | markdown }}``: Markdown as safe HTML;

@@ -33,16 +33,18 @@ def get_own_post(post_id: int) -> Post:
     return post
 
 
+# joinedload: the authors come with the same query, not by one more for each.
+LATEST_POSTS = select(Post).options(joinedload(Post.author)).order_by(Post.id.desc())
+
+
 # With a slash, like a folder: /posts redirects to /posts/.
 @bp.get("/")
 def index() -> str:
     """List the posts, 20 a page, newest first."""
     if len(request.args.get("page", "")) > 9:
         abort(404)  # no list has that many pages, and no database counts so far
-    # joinedload: the authors come with the same query, not by one more for each.
-    query = select(Post).options(joinedload(Post.author)).order_by(Post.id.desc())
     # paginate() reads ?page= itself, and aborts with a 404 if there is no such page.
-    return render_template("posts/index.html", posts=db.paginate(query, per_page=20))
+    return render_template("posts/index.html", posts=db.paginate(LATEST_POSTS, per_page=20))
 
 
 # The converter takes only numbers, and none that is too large for an INTEGER column.

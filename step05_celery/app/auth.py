@@ -13,6 +13,7 @@ from flask_login import current_user
 from flask_login import login_required
 from flask_login import login_user
 from flask_login import logout_user
+from sqlalchemy import bindparam
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from wtforms import ValidationError
@@ -35,11 +36,15 @@ from .tasks import REDIS_ERRORS
 bp = Blueprint("auth", __name__, url_prefix="/auth")
 
 
+# Built once, here, since each page of each user asks for it.
+USER_OF_SESSION = select(User).where(User.session_id == bindparam("session_id"))
+
+
 @login_manager.user_loader
 def load_user(session_id: str) -> User | None:
     """Return the user of a session; None makes the client anonymous."""
     # str(): an old cookie, or one of another app, may hold anything.
-    return db.session.scalar(select(User).where(User.session_id == str(session_id)))
+    return db.session.scalar(USER_OF_SESSION, {"session_id": str(session_id)})
 
 
 @bp.route("/register", methods=["GET", "POST"])
