@@ -36,6 +36,7 @@ from tests.support.browser import Browser
 from tests.support.browser import NoAnswer
 from tests.support.browser import Page
 from tests.support.explain import NO_WORKER
+from tests.support.explain import TRACEBACK
 from tests.support.explain import cause_of
 from tests.support.explain import own_trace
 from tests.support.processes import NotReady
@@ -99,6 +100,8 @@ class Teacher:
         self._promises: list[list[pytest.Function]] = []
         self._server: Server | None = None
         self._start = 0  # how much the app had written before this test
+        self._servers: list[Server] = []
+        self._written: dict[int, int] = {}  # and how much each worker, by its number
         self._failure: dict[str, Any] | None = None
         self._skipped = ""
 
@@ -181,6 +184,7 @@ class Teacher:
         value = yield
         if isinstance(value, Server):
             self._server = value
+            self._servers.append(value)
             self._start = 0
         return value
 
@@ -189,6 +193,8 @@ class Teacher:
         Browser.latest = None
         if self._server:
             self._start = self._server.web_log.size if self._server.web_log.path.exists() else 0
+        self._servers = [server for server in self._servers if server.web_log.path.exists()]
+        self._written = {w.pid: w.log.size for server in self._servers for w in server.workers}
 
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
         """Say in words what was expected. In the tests, what came back stands on the left."""
@@ -233,9 +239,13 @@ class Teacher:
             if isinstance(error, requests.ConnectionError) and self._has_ended():
                 self._server.restart()  # for the promises after this one
                 self._server.forget_logs()
+            if TRACEBACK not in log:
+                logs = [str(error), *self._worker_logs()]
+                log = next((text for text in logs if TRACEBACK in text), log)
             if not log and isinstance(error, AssertionError):
                 log = str(error)  # of a command, such as `flask db upgrade`
-        copy = self._server.project.folder if self._server else folder_in(log, self._app)
+        # A worker may be in another copy than the app that was asked last.
+        copy = folder_in(log, self._app) or (self._server and self._server.project.folder)
         for name in ("project", "idle_server", "own_server"):
             other = getattr(item, "funcargs", {}).get(name)
             copy = getattr(getattr(other, "project", other), "folder", None) or copy
@@ -264,6 +274,11 @@ class Teacher:
         if not self._server or not self._server.web_log.path.exists():
             return ""
         return self._server.web_log.text(self._start)
+
+    def _worker_logs(self) -> list[str]:
+        """Return what each worker has written during this test."""
+        workers = [worker for server in self._servers for worker in server.workers]
+        return [worker.log.text(self._written.get(worker.pid, 0)) for worker in workers]
 
     def _where_it_hangs(self) -> str:
         """End an app that does not answer; Python writes in which line it was."""
@@ -403,7 +418,8 @@ def expectation(error: BaseException, promise: str) -> str:
     """Return what was expected, from the words of the assertion, without pytest's own."""
     text = re.sub(r"^\w*Error: ", "", str(error))
     if "logged what no page may cause" in text:
-        return "an answer without an exception or a deprecation in the app"
+        what = "a task" if text.startswith("a worker") else "an answer"
+        return f"{what} without an exception or a deprecation in the app"
     lines = []
     for line in text.splitlines():
         if re.match(r"\s+\+\s+where|\s+\+\s+and", line):

@@ -12,6 +12,8 @@ FRAME = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:,? in (?P<
 ERROR = re.compile(r"^\s*[\w.]*(?:Error|Exception|Warning|Interrupt|Exit|NotFound)\b.*$")
 # The line that `flask run` writes for each request.
 REQUEST = re.compile(r'^.* "[A-Z]+ .* HTTP/1\.\d" \d{3} -$', re.M)
+# Python begins with it what it writes of an exception.
+TRACEBACK = "Traceback (most recent call last)"
 # Celery says this where the module that is named after -A is missing, or has no Celery app in it.
 NO_WORKER = "Unable to load celery application"
 # A message of a row is looked for without its quoted and angled words, which differ.
@@ -25,7 +27,7 @@ def own_trace(text: str, folders: tuple[Path, Path] | None) -> dict[str, object]
     """
     lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
     hangs = next((n for n, line in enumerate(lines) if "(most recent call first)" in line), None)
-    starts = [n for n, line in enumerate(lines) if "Traceback (most recent call last)" in line]
+    starts = [n for n, line in enumerate(lines) if TRACEBACK in line]
     if hangs is not None:
         frames = [m for m in map(FRAME.match, lines[hangs:]) if m]
         return place_of(frames, folders, "", "")
