@@ -101,7 +101,7 @@ class Teacher:
         self._server: Server | None = None
         self._start = 0  # how much the app had written before this test
         self._servers: list[Server] = []
-        self._written: dict[int, int] = {}  # and how much each worker, by its number
+        self._written: dict[int, int] = {}  # and how much each worker had, by its process id
         self._failure: dict[str, Any] | None = None
         self._skipped = ""
 
