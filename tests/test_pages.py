@@ -253,11 +253,13 @@ def test_home_says_what_to_try(visitor, person_if_any, step):
 @pytest.mark.ours
 @pytest.mark.since("2.nav")
 @pytest.mark.about("app/templates/base.html")
-def test_the_navigation_marks_the_open_page(site, step):
+def test_the_navigation_marks_the_open_page(site, visitor, step):
     """The link to the open page says aria-current="page", and no other link does."""
     linked = {"/", "/posts/", "/about", *(["/auth/login"] if step.has("accounts") else [])}
     marked = set()
-    for _, _, page in site:
+    # The view of /hello/ at another address, which no link of the navigation leads to.
+    pages = [*(page for _, _, page in site), visitor.get("/hello/Ada")]
+    for page in pages:
         if not page.is_html or page.path.startswith("/api/") or page.status != 200:
             continue
         links = page.soup.select("header nav a[href]")
